@@ -1,0 +1,121 @@
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Rv, Timestamp};
+
+/// What an event says of an object, in the API server's own words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum EventType {
+    /// The object came into being, or into the selection.
+    Added,
+    /// The object changed.
+    Modified,
+    /// The object went away, or left the selection.
+    Deleted,
+    /// A line that could not be read; kymo's own word. Its bytes are kept.
+    Unreadable,
+}
+
+impl EventType {
+    /// Every type, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Added, Self::Modified, Self::Deleted, Self::Unreadable];
+
+    /// Returns the word on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Modified => "MODIFIED",
+            Self::Deleted => "DELETED",
+            Self::Unreadable => "UNREADABLE",
+        }
+    }
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How sure the trace is of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// The watch delivered it.
+    Seen,
+    /// A list showed the object; when it reached this version is not known.
+    Listed,
+    /// A delete deduced from a consistent relist in which the object was missing.
+    Inferred,
+    /// A relist showed a newer version; versions in between were missed.
+    Coalesced,
+}
+
+impl Certainty {
+    /// Every certainty, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Seen, Self::Listed, Self::Inferred, Self::Coalesced];
+
+    /// Returns the word in SQL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Seen => "seen",
+            Self::Listed => "listed",
+            Self::Inferred => "inferred",
+            Self::Coalesced => "coalesced",
+        }
+    }
+}
+
+impl fmt::Display for Certainty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The number of a [`crate::Feed`] inside one trace.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct FeedId(pub u32);
+
+/// Where an object is found, and which one of that name it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ObjectKey {
+    /// The namespace; empty for cluster-scoped objects.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The uid; empty where the source did not tell it.
+    pub uid: String,
+}
+
+/// One observed change of one object, as the recorder hands it to the store.
+///
+/// The store gives it its `seq` and its session.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// The feed that observed it.
+    pub feed: FeedId,
+    /// When the change was received (session clock); for an inferred or coalesced change the
+    /// latest time at which it can have happened.
+    pub ts: Timestamp,
+    /// The earliest time of an inferred or coalesced change.
+    pub not_before: Option<Timestamp>,
+    /// What happened.
+    pub event_type: EventType,
+    /// How sure we are.
+    pub certainty: Certainty,
+    /// The stretch in which the feed's resourceVersions only grow.
+    pub epoch: u32,
+    /// The object.
+    pub key: ObjectKey,
+    /// The version; `None` for an inferred delete and an unreadable line.
+    pub rv: Option<Rv>,
+    /// The object as JSON text, exactly as received less what policy drops; the raw bytes of an
+    /// unreadable line; `None` for an inferred delete, whose body is the last known one.
+    pub body: Option<Arc<[u8]>>,
+}

@@ -1,0 +1,32 @@
+//! The words of kymo: what an event, a resource, a feed and a gap are.
+//!
+//! Everything above this crate speaks in these types; nothing here does I/O.
+//!
+//! ```
+//! use kymo_model::{EventType, WatchLine};
+//!
+//! let line = br#"{"type":"ADDED","object":{"apiVersion":"v1","kind":"Pod",
+//!     "metadata":{"name":"web-0","namespace":"shop","uid":"u1","resourceVersion":"7"}}}"#;
+//! let WatchLine::Event { event_type, object } = WatchLine::parse(line)? else { unreachable!() };
+//! assert_eq!(event_type, EventType::Added);
+//! assert_eq!(object.head.name, "web-0");
+//! # Ok::<(), kymo_model::LineError>(())
+//! ```
+
+mod coverage;
+mod event;
+mod json;
+mod object;
+mod resource;
+mod rv;
+mod time;
+mod watch_line;
+
+pub use coverage::{Cause, Coverage, CoverageState};
+pub use event::{Certainty, Event, EventType, FeedId, ObjectKey};
+pub use json::{JsonError, check_depth, has_exact_numbers};
+pub use object::{HeadError, ObjectHead, ObjectText};
+pub use resource::{Feed, GroupResource, ResourceType, Scope};
+pub use rv::Rv;
+pub use time::{Clock, ClockStep, ManualClock, SessionClock, SystemClock, TimeError, Timestamp};
+pub use watch_line::{LineError, WatchLine, WatchStatus};
