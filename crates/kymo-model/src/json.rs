@@ -98,7 +98,7 @@ mod tests {
     #[case(r#"{"a":"1.0e2 \" 1.00"}"#, true)]
     #[case(r#"{"a":1.0e2}"#, false)]
     #[case(r#"{"a":1.10}"#, false)]
-    #[case(r#"[123456789012345678901234567890]"#, false)]
+    #[case("[123456789012345678901234567890]", false)]
     #[case(r#"{"x":{"y":[1,2,-0]}}"#, false)]
     #[case("0.1", true)]
     fn numbers_that_a_value_would_change_are_found(#[case] text: &str, #[case] exact: bool) {

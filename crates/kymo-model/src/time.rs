@@ -271,7 +271,7 @@ mod tests {
     fn session_time_follows_the_wall_clock_forward_after_a_suspend() {
         let clock = Arc::new(ManualClock::new(START));
         let mut session = SessionClock::new(clock.clone());
-        clock.step_to(START.saturating_add(Duration::from_secs(3600)));
+        clock.step_to(START.saturating_add(Duration::from_hours(1)));
         assert_eq!(
             session.check().map(|step| step.offset_ns),
             Some(3_600_000_000_000)

@@ -218,7 +218,7 @@ mod tests {
         for (line, expected) in [
             (
                 &b"{\"type\":\"ADDED\",\"object\":{\"a\":\"\xff\"}}"[..],
-                "not UTF-8 after byte 30",
+                "not UTF-8 after byte 31",
             ),
             (b"{\"type\":\"ADDED\"", "not a watch event: EOF"),
             (b"404 page not found", "not a watch event:"),
