@@ -20,10 +20,9 @@ fn resource(name: &str) -> ResourceType {
 
 /// Spells the annotation's name in ways that parse to the same.
 fn spellings() -> Vec<String> {
-    let all_escaped: String = LAST_APPLIED
-        .chars()
-        .map(|c| format!("\\u{:04x}", u32::from(c)))
-        .collect();
+    let all_escaped = LAST_APPLIED
+        .bytes()
+        .fold(String::new(), |text, byte| text + &format!("\\u{byte:04x}"));
     vec![
         LAST_APPLIED.to_owned(),
         LAST_APPLIED.replace('/', r"\/"),
