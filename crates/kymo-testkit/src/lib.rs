@@ -1,1 +1,4 @@
 //! kymo-testkit
+
+pub mod proxy;
+pub mod scripted;
