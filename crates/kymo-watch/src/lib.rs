@@ -1,11 +1,19 @@
 //! Lists and watches of Kubernetes resources.
 
 mod alarm;
+mod backoff;
 pub mod client;
 mod delivery;
 pub mod discovery;
 mod error;
+mod inflate;
+pub mod lines;
+mod live;
+pub mod machine;
+mod object;
 mod options;
+pub mod page;
+mod request;
 
 pub use alarm::Alarm;
 pub use client::{FeedContext, Now, run_feed};
@@ -13,3 +21,4 @@ pub use delivery::{Counters, Delivery, FeedStatus, Phase, Sink, SinkClosed, Tran
 pub use discovery::{Catalogue, ServedResource, discover};
 pub use error::Error;
 pub use options::{FeedConfig, FeedOptions, LiveObject, ResumeFrom};
+pub use request::Request;
