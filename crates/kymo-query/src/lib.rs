@@ -1,1 +1,58 @@
-//! kymo-query
+//! SQL over traces.
+//!
+//! A [`QuerySession`] shows each trace as a schema of tables: `events` (one row for each observed
+//! change), `coverage` (what was observed and what not), `feeds` and `sessions`. Statements are in
+//! PostgreSQL's dialect, `->` and `->>` reach into objects.
+//!
+//! ```no_run
+//! use kymo_query::{Limits, QuerySession};
+//!
+//! # async fn example() -> Result<(), kymo_query::Error> {
+//! let traces = [("prod".to_owned(), "prod.kymo".into())];
+//! let session = QuerySession::open(&traces, Limits::default())?;
+//! let answer = session
+//!     .sql("SELECT kind, count(*) FROM events GROUP BY kind ORDER BY 2 DESC")
+//!     .await?;
+//! for note in answer.gap_notes() {
+//!     eprintln!("note: {note}");
+//! }
+//! for batch in answer.collect().await? {
+//!     println!("{} rows", batch.num_rows());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Safety by layers
+//!
+//! Trace files and statements are not trusted.
+//!
+//! 1. A text holds exactly one statement, and that is a query, an EXPLAIN of one, SHOW TABLES,
+//!    SHOW COLUMNS, SHOW FUNCTIONS or DESCRIBE; see [`mod@statement`].
+//! 2. The engine refuses plans that define, write or set anything.
+//! 3. The session has no file formats, table factories, table functions, tables by URL or object
+//!    stores; its catalog takes nothing new.
+//! 4. Functions that make large values out of small ones are left out or capped.
+//! 5. Memory, spilled data (in a directory of mode 0700) and time are limited by [`Limits`];
+//!    dropping an [`Answer`] ends its query.
+//! 6. A panic while decoding or calculating becomes an [`enum@Error`].
+
+mod answer;
+mod catalog;
+mod conditions;
+mod error;
+mod functions;
+mod limits;
+mod notes;
+mod object_stores;
+mod session;
+mod source;
+mod statement;
+mod table;
+
+pub use answer::Answer;
+pub use conditions::{Conditions, Key};
+pub use error::{Error, ErrorKind, Position};
+pub use limits::Limits;
+pub use session::QuerySession;
+pub use source::{Batches, EventsRequest, EventsScan, Pruning, Source, TraceSource};

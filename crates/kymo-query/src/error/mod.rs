@@ -1,0 +1,249 @@
+//! What goes wrong in a query, and whose fault it is.
+
+mod nearest;
+mod translate;
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::error::DataFusionError;
+use thiserror::Error;
+
+pub(crate) use nearest::nearest;
+pub(crate) use translate::{Phase, translate};
+
+/// A place in the text of a statement, counted from 1 in lines and characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: u64,
+    /// The character in the line.
+    pub column: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// Whose fault an [`enum@Error`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The statement, or what it makes of the data.
+    Input,
+    /// The content of a trace.
+    Data,
+    /// The disk or a permission.
+    Environment,
+    /// The query needs more memory, spill space or time than it may have.
+    Limit,
+    /// kymo.
+    Bug,
+}
+
+/// Why a query could not be answered.
+#[derive(Clone, Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The text is not SQL.
+    #[error("syntax error: {message}")]
+    Syntax {
+        /// What was expected and what was found.
+        message: String,
+        /// Where.
+        position: Option<Position>,
+    },
+    /// A statement that is never run.
+    #[error("{what} is refused: {reason}")]
+    Refused {
+        /// What was asked for, such as `COPY`.
+        what: String,
+        /// Why not, and what to do instead.
+        reason: &'static str,
+    },
+    /// No table has this name.
+    #[error("no table `{name}`{}", did_you_mean(nearest.as_deref()))]
+    UnknownTable {
+        /// The name as it was written.
+        name: String,
+        /// The table that was probably meant.
+        nearest: Option<String>,
+        /// Where.
+        position: Option<Position>,
+    },
+    /// No column has this name.
+    #[error("no column `{name}`{}", did_you_mean(nearest.as_deref()))]
+    UnknownColumn {
+        /// The name as it was written.
+        name: String,
+        /// The column that was probably meant.
+        nearest: Option<String>,
+        /// Where.
+        position: Option<Position>,
+    },
+    /// No function has this name.
+    #[error("no function `{name}`{}", did_you_mean(nearest.as_deref()))]
+    UnknownFunction {
+        /// The name as it was written.
+        name: String,
+        /// The function that was probably meant.
+        nearest: Option<String>,
+        /// Where.
+        position: Option<Position>,
+    },
+    /// The statement is SQL but makes no sense.
+    #[error("{message}")]
+    Statement {
+        /// What does not fit.
+        message: String,
+        /// Where, if that is known.
+        position: Option<Position>,
+    },
+    /// An expression failed on a value, such as a cast or a division by zero.
+    #[error("{message}")]
+    Evaluation {
+        /// What failed.
+        message: String,
+    },
+    /// Two traces of one session have the same name, or one has none.
+    #[error("`{name}` cannot be the name of a trace: {reason}")]
+    TraceName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A trace could not be read.
+    #[error("{source}")]
+    Store {
+        /// The store's answer.
+        source: Arc<kymo_store::Error>,
+    },
+    /// Decoding a trace failed in a way that no check foresaw.
+    #[error("the trace `{trace}` cannot be decoded: {message}")]
+    Decode {
+        /// The trace's name in the session.
+        trace: String,
+        /// What the decoder said.
+        message: String,
+    },
+    /// The query took longer than it may.
+    #[error("the query was stopped after its limit of {}", seconds(*limit))]
+    Timeout {
+        /// The limit.
+        limit: Duration,
+    },
+    /// The query needs more memory or spill space than it may have.
+    #[error("the query needs more memory or spill space than its limits allow: {message}")]
+    Resources {
+        /// Which operator asked for how much.
+        message: String,
+    },
+    /// The result of a function call is larger than one may be.
+    #[error("`{function}` would produce {bytes} bytes at once, over the limit of {limit}")]
+    TooLarge {
+        /// The function.
+        function: String,
+        /// What it would produce, in bytes.
+        bytes: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// The spill directory cannot be used.
+    #[error("cannot create a directory for spilled data in `{}`: {source}", path.display())]
+    SpillDirectory {
+        /// The directory in which it was to be.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: Arc<io::Error>,
+    },
+    /// Reading or writing spilled data failed.
+    #[error("spilled data: {message}")]
+    Spill {
+        /// The operating system's answer.
+        message: String,
+    },
+    /// The engine panicked.
+    #[error("the query engine panicked: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// The engine failed where it must not.
+    #[error("the query engine failed: {source}")]
+    Engine {
+        /// Its answer.
+        source: Arc<DataFusionError>,
+    },
+}
+
+impl Error {
+    /// Tells whose fault it is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Syntax { .. }
+            | Self::Refused { .. }
+            | Self::UnknownTable { .. }
+            | Self::UnknownColumn { .. }
+            | Self::UnknownFunction { .. }
+            | Self::Statement { .. }
+            | Self::Evaluation { .. }
+            | Self::TraceName { .. } => ErrorKind::Input,
+            Self::Decode { .. } => ErrorKind::Data,
+            Self::Store { source } => store_kind(source),
+            Self::Timeout { .. } | Self::Resources { .. } | Self::TooLarge { .. } => {
+                ErrorKind::Limit
+            }
+            Self::SpillDirectory { .. } | Self::Spill { .. } => ErrorKind::Environment,
+            Self::Panicked { .. } | Self::Engine { .. } => ErrorKind::Bug,
+        }
+    }
+
+    /// Returns the place in the statement that it is about.
+    pub fn position(&self) -> Option<Position> {
+        match self {
+            Self::Syntax { position, .. }
+            | Self::UnknownTable { position, .. }
+            | Self::UnknownColumn { position, .. }
+            | Self::UnknownFunction { position, .. }
+            | Self::Statement { position, .. } => *position,
+            _ => None,
+        }
+    }
+}
+
+impl From<kymo_store::Error> for Error {
+    fn from(source: kymo_store::Error) -> Self {
+        Self::Store {
+            source: Arc::new(source),
+        }
+    }
+}
+
+/// How the engine carries our errors through its own.
+impl From<Error> for DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}
+
+fn store_kind(error: &kymo_store::Error) -> ErrorKind {
+    match error {
+        kymo_store::Error::NotATrace { .. } => ErrorKind::Input,
+        kymo_store::Error::NewerFormat { .. } => ErrorKind::Data,
+        error if error.is_corruption() => ErrorKind::Data,
+        _ => ErrorKind::Environment,
+    }
+}
+
+fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+}
+
+fn seconds(limit: Duration) -> String {
+    format!("{} s", limit.as_secs_f64())
+}

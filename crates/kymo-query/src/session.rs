@@ -1,0 +1,240 @@
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::common::{ResolvedTableReference, TableReference};
+use datafusion::config::Dialect;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::session_state::SessionState;
+use datafusion::execution::SessionStateDefaults;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::FutureExt;
+use tempfile::TempDir;
+
+use crate::answer::{Answer, Deadline};
+use crate::catalog::{CATALOG, OnlyCatalog, Traces};
+use crate::error::{Phase, translate};
+use crate::object_stores::NoObjectStores;
+use crate::source::{Source, TraceSource};
+use crate::statement::ReadStatement;
+use crate::{Error, Limits, functions, notes, table};
+
+/// SQL over one or several traces, read only.
+///
+/// Each trace is a schema under its name (`prod.events`); with one trace the schema can be left
+/// out. What a statement can reach is fixed when the session is opened: no statement adds a table,
+/// a function, a setting or a file.
+pub struct QuerySession {
+    context: SessionContext,
+    traces: Arc<Traces>,
+    limits: Limits,
+    /// Removed with the session.
+    _spill: Option<TempDir>,
+}
+
+impl QuerySession {
+    /// Opens traces under their names.
+    pub fn open(traces: &[(String, PathBuf)], limits: Limits) -> Result<Self, Error> {
+        let mut sources: Vec<(String, Arc<dyn Source>)> = Vec::with_capacity(traces.len());
+        for (name, path) in traces {
+            sources.push((name.clone(), Arc::new(TraceSource::open(path)?)));
+        }
+        Self::over(sources, limits)
+    }
+
+    /// Opens a session over sources under their names.
+    pub fn over(sources: Vec<(String, Arc<dyn Source>)>, limits: Limits) -> Result<Self, Error> {
+        let mut traces = Traces::default();
+        for (name, source) in &sources {
+            traces.add(name, table::tables(name, source)?)?;
+        }
+        let traces = Arc::new(traces);
+        let (runtime, spill) = runtime(&limits)?;
+        let state = state(&traces, runtime, &limits)?;
+        Ok(Self {
+            context: SessionContext::new_with_state(state),
+            traces,
+            limits,
+            _spill: spill,
+        })
+    }
+
+    /// Plans a statement and begins to run it.
+    ///
+    /// Must be called inside a Tokio runtime, which does the work. Dropping the answer ends the
+    /// query.
+    pub async fn sql(&self, text: &str) -> Result<Answer, Error> {
+        let mut deadline = self.limits.timeout.map(Deadline::after);
+        let planning = AssertUnwindSafe(Box::pin(self.begin(text))).catch_unwind();
+        let begun = match &mut deadline {
+            Some(deadline) => tokio::select! {
+                biased;
+                error = deadline.passed() => return Err(error),
+                begun = planning => begun,
+            },
+            None => planning.await,
+        };
+        let (plan, notes) = begun.map_err(|panic| Error::Panicked {
+            message: table::panic_message(panic.as_ref()),
+        })??;
+        let stream = execute_stream(plan, self.context.task_ctx())
+            .map_err(|error| translate(error, Phase::Running))?;
+        Ok(Answer::new(stream, deadline, notes))
+    }
+
+    async fn begin(&self, text: &str) -> Result<(Arc<dyn ExecutionPlan>, Vec<String>), Error> {
+        let statement = ReadStatement::parse(text)?;
+        let state = self.context.state();
+        self.check_tables(&state, &statement)?;
+        let plan = plan(&state, statement)
+            .await
+            .map_err(|error| translate(error, Phase::Planning))?;
+        let notes = notes::gaps(&plan)?;
+        Ok((plan, notes))
+    }
+
+    /// Finds tables that do not exist before the engine does, to say which one was meant.
+    fn check_tables(&self, state: &SessionState, statement: &ReadStatement) -> Result<(), Error> {
+        let references = state
+            .resolve_table_references(&statement.statement)
+            .map_err(|error| translate(error, Phase::Planning))?;
+        let defaults = &state.config_options().catalog;
+        for reference in references {
+            let resolved = reference
+                .clone()
+                .resolve(&defaults.default_catalog, &defaults.default_schema);
+            if !exists(state, resolved) {
+                return Err(self.unknown_table(&reference, statement));
+            }
+        }
+        Ok(())
+    }
+
+    fn unknown_table(&self, reference: &TableReference, statement: &ReadStatement) -> Error {
+        let name = reference.to_string();
+        let position = statement
+            .relations
+            .iter()
+            .find(|(relation, _)| {
+                let written = relation.to_string().replace('"', "");
+                written.eq_ignore_ascii_case(&name)
+            })
+            .and_then(|(_, position)| *position);
+        Error::UnknownTable {
+            nearest: self
+                .traces
+                .nearest(reference.schema(), reference.table()),
+            name,
+            position,
+        }
+    }
+}
+
+impl fmt::Debug for QuerySession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuerySession")
+            .field("traces", &self.traces)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn plan(
+    state: &SessionState,
+    statement: ReadStatement,
+) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let plan = state.statement_to_plan(statement.statement).await?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
+    state.create_physical_plan(&plan).await
+}
+
+fn exists(state: &SessionState, reference: ResolvedTableReference) -> bool {
+    let table = Arc::clone(&reference.table);
+    state
+        .schema_for_ref(reference)
+        .is_ok_and(|schema| schema.table_exist(&table))
+}
+
+fn runtime(limits: &Limits) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error> {
+    let (mode, spill) = if limits.spill_bytes == 0 {
+        (DiskManagerMode::Disabled, None)
+    } else {
+        let spill = spill_directory(limits)?;
+        let mode = DiskManagerMode::Directories(vec![spill.path().to_owned()]);
+        (mode, Some(spill))
+    };
+    let disk = DiskManagerBuilder::default()
+        .with_mode(mode)
+        .with_max_temp_directory_size(limits.spill_bytes);
+    let pool = TrackConsumersPool::new(
+        FairSpillPool::new(limits.memory_bytes),
+        std::num::NonZeroUsize::MIN.saturating_add(2),
+    );
+    let runtime = RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(disk)
+        .with_memory_pool(Arc::new(pool))
+        .with_object_store_registry(Arc::new(NoObjectStores))
+        .build_arc()
+        .map_err(|error| translate(error, Phase::Planning))?;
+    Ok((runtime, spill))
+}
+
+fn spill_directory(limits: &Limits) -> Result<TempDir, Error> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = limits
+        .spill_directory
+        .clone()
+        .unwrap_or_else(std::env::temp_dir);
+    tempfile::Builder::new()
+        .prefix("kymo-query-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(&parent)
+        .map_err(|source| Error::SpillDirectory {
+            path: parent,
+            source: Arc::new(source),
+        })
+}
+
+/// Builds what the engine knows, piece by piece: no file formats, table factories, table functions
+/// or settings from the environment.
+fn state(
+    traces: &Arc<Traces>,
+    runtime: Arc<RuntimeEnv>,
+    limits: &Limits,
+) -> Result<SessionState, Error> {
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, traces.default_schema());
+    if let Some(threads) = limits.threads {
+        config = config.with_target_partitions(threads.max(1));
+    }
+    let parser = &mut config.options_mut().sql_parser;
+    parser.dialect = Dialect::PostgreSQL;
+    parser.collect_spans = true;
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime)
+        .with_catalog_list(Arc::new(OnlyCatalog(Arc::clone(traces))))
+        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_scalar_functions(functions::scalar_functions())
+        .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
+        .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
+        .with_window_functions(SessionStateDefaults::default_window_functions())
+        .build();
+    datafusion_functions_json::register_all(&mut state)
+        .map_err(|error| translate(error, Phase::Planning))?;
+    Ok(state)
+}

@@ -1,0 +1,259 @@
+//! Which statements are run: one at a time, and only those that read.
+
+use std::ops::ControlFlow;
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::sqlparser::ast::{
+    ObjectName, Query, Select, Statement as SqlStatement, Visit, Visitor,
+};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+use crate::error::{Phase, translate};
+use crate::{Error, Position};
+
+/// The longest statement that is parsed, in bytes.
+const MOST_BYTES: usize = 1 << 20;
+
+/// How deep a statement may be nested.
+const MOST_DEPTH: usize = 50;
+
+const READS_ONLY: &str = "a query only reads; it cannot change anything";
+const NO_FILES: &str = "a query reads the traces it was given, never a file that it names";
+
+/// A statement that may be run.
+#[derive(Debug)]
+pub(crate) struct ReadStatement {
+    /// What the engine plans.
+    pub(crate) statement: Statement,
+    /// The tables it names, with their places.
+    pub(crate) relations: Vec<(ObjectName, Option<Position>)>,
+}
+
+impl ReadStatement {
+    /// Parses a text that must hold one statement that only reads.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        if text.len() > MOST_BYTES {
+            return Err(Error::Statement {
+                message: format!(
+                    "the statement has {} bytes, over the limit of {MOST_BYTES}",
+                    text.len()
+                ),
+                position: None,
+            });
+        }
+        let mut statements = parse(text).map_err(|error| translate(error, Phase::Planning))?;
+        let statement = statements.pop().ok_or_else(|| Error::Statement {
+            message: "there is no statement".to_owned(),
+            position: None,
+        })?;
+        if !statements.is_empty() {
+            return Err(Error::Refused {
+                what: "more than one statement".to_owned(),
+                reason: "statements are run one at a time",
+            });
+        }
+        let mut reader = Reader::default();
+        check(&statement, &mut reader)?;
+        Ok(Self {
+            statement,
+            relations: reader.relations,
+        })
+    }
+}
+
+fn parse(text: &str) -> Result<Vec<Statement>, DataFusionError> {
+    let statements = DFParserBuilder::new(text)
+        .with_dialect(&PostgreSqlDialect {})
+        .with_recursion_limit(MOST_DEPTH)
+        .build()?
+        .parse_statements()?;
+    Ok(statements.into())
+}
+
+fn check(statement: &Statement, reader: &mut Reader) -> Result<(), Error> {
+    match statement {
+        Statement::Statement(sql) => check_sql(sql, reader),
+        Statement::Explain(explain) => match explain.statement.as_ref() {
+            Statement::Statement(sql) if matches!(**sql, SqlStatement::Query(_)) => {
+                check_sql(sql, reader)
+            }
+            other => Err(refused(&format!("EXPLAIN {}", verb(&other.to_string())))),
+        },
+        Statement::CreateExternalTable(_) => Err(Error::Refused {
+            what: "CREATE EXTERNAL TABLE".to_owned(),
+            reason: NO_FILES,
+        }),
+        Statement::CopyTo(_) => Err(refused("COPY")),
+        Statement::Reset(_) => Err(refused("RESET")),
+    }
+}
+
+fn check_sql(statement: &SqlStatement, reader: &mut Reader) -> Result<(), Error> {
+    match statement {
+        SqlStatement::Query(_)
+        | SqlStatement::ExplainTable { .. }
+        | SqlStatement::ShowTables { .. }
+        | SqlStatement::ShowColumns { .. }
+        | SqlStatement::ShowFunctions { .. } => match statement.visit(reader) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(refusal) => Err(refusal),
+        },
+        other => Err(refused(verb(&other.to_string()))),
+    }
+}
+
+fn refused(what: &str) -> Error {
+    Error::Refused {
+        what: what.to_owned(),
+        reason: READS_ONLY,
+    }
+}
+
+/// The word that a statement begins with.
+fn verb(statement: &str) -> &str {
+    statement.split_whitespace().next().unwrap_or("this")
+}
+
+/// Walks through a statement: refuses what does more than read, notes the tables.
+#[derive(Default)]
+struct Reader {
+    relations: Vec<(ObjectName, Option<Position>)>,
+}
+
+impl Visitor for Reader {
+    type Break = Error;
+
+    /// PostgreSQL allows `WITH x AS (DELETE …)`.
+    fn pre_visit_statement(&mut self, statement: &SqlStatement) -> ControlFlow<Error> {
+        match statement {
+            SqlStatement::Insert(_)
+            | SqlStatement::Update(_)
+            | SqlStatement::Delete(_)
+            | SqlStatement::Merge(_) => {
+                ControlFlow::Break(refused(verb(&statement.to_string())))
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Error> {
+        if query.locks.is_empty() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(refused("FOR UPDATE"))
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<Error> {
+        if select.into.is_none() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(refused("SELECT INTO"))
+        }
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Error> {
+        let idents = || relation.0.iter().filter_map(|part| part.as_ident());
+        if idents().any(|ident| ident.quote_style == Some('\'')) {
+            return ControlFlow::Break(Error::Refused {
+                what: format!("FROM {relation}"),
+                reason: NO_FILES,
+            });
+        }
+        let start = idents().next().map(|ident| ident.span.start);
+        let position = start
+            .filter(|start| start.line > 0)
+            .map(|start| Position {
+                line: start.line,
+                column: start.column,
+            });
+        self.relations.push((relation.clone(), position));
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    #[test]
+    fn statements_that_only_read_pass() {
+        for text in [
+            "SELECT 1",
+            "SELECT 1;",
+            "WITH a AS (SELECT 1) SELECT * FROM a UNION ALL SELECT 2",
+            "TABLE events",
+            "VALUES (1), (2)",
+            "EXPLAIN SELECT 1",
+            "EXPLAIN ANALYZE VERBOSE SELECT 1",
+            "SHOW TABLES",
+            "SHOW COLUMNS FROM events",
+            "DESCRIBE events",
+        ] {
+            assert!(ReadStatement::parse(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_by_name() {
+        for (text, what) in [
+            ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/x'", "CREATE EXTERNAL TABLE"),
+            ("CREATE TABLE t AS SELECT 1", "CREATE"),
+            ("CREATE VIEW v AS SELECT 1", "CREATE"),
+            ("CREATE FUNCTION f() RETURNS INT RETURN 1", "CREATE"),
+            ("DROP TABLE events", "DROP"),
+            ("COPY (SELECT 1) TO '/tmp/x.csv'", "COPY"),
+            ("INSERT INTO events VALUES (1)", "INSERT"),
+            ("UPDATE events SET name = 'x'", "UPDATE"),
+            ("DELETE FROM events", "DELETE"),
+            ("TRUNCATE TABLE events", "TRUNCATE"),
+            ("SET datafusion.execution.batch_size = 1", "SET"),
+            ("RESET datafusion.execution.batch_size", "RESET"),
+            ("PREPARE p AS SELECT 1", "PREPARE"),
+            ("EXECUTE p", "EXECUTE"),
+            ("BEGIN", "BEGIN"),
+            ("SHOW ALL", "SHOW"),
+            ("EXPLAIN COPY (SELECT 1) TO '/tmp/x.csv'", "EXPLAIN COPY"),
+            ("EXPLAIN DELETE FROM events", "EXPLAIN DELETE"),
+            ("WITH d AS (DELETE FROM events RETURNING *) SELECT * FROM d", "DELETE"),
+            ("SELECT * INTO t FROM events", "SELECT INTO"),
+            ("SELECT * FROM events FOR UPDATE", "FOR UPDATE"),
+            ("SELECT * FROM 'file:///etc/passwd'", "FROM 'file:///etc/passwd'"),
+            ("SELECT (SELECT count(*) FROM 'a.csv')", "FROM 'a.csv'"),
+            ("DESCRIBE 'a.parquet'", "FROM 'a.parquet'"),
+            ("SELECT 1; SELECT 2", "more than one statement"),
+        ] {
+            match ReadStatement::parse(text) {
+                Err(Error::Refused { what: found, .. }) => assert_eq!(found, what, "{text}"),
+                other => panic!("{text}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_syntax_error_says_where() {
+        let error = ReadStatement::parse("SELECT *\nFROM events WHERE AND").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        assert_eq!(
+            error.position(),
+            Some(Position {
+                line: 2,
+                column: 19
+            })
+        );
+        let error = ReadStatement::parse("SELECT 'open").unwrap_err();
+        assert_eq!(error.position().map(|position| position.line), Some(1));
+        assert!(ReadStatement::parse("").is_err());
+        assert!(ReadStatement::parse(" -- nothing\n").is_err());
+    }
+
+    #[test]
+    fn deep_and_long_statements_end_in_an_error() {
+        let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+        assert!(ReadStatement::parse(&deep).is_err());
+        let long = format!("SELECT '{}'", "x".repeat(MOST_BYTES));
+        assert!(ReadStatement::parse(&long).is_err());
+    }
+}
