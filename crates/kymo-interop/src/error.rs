@@ -1,0 +1,119 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why an import could not be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An input cannot be opened.
+    #[error("cannot open `{path}`: {source}")]
+    Open {
+        /// The input.
+        path: String,
+        /// The operating system's or the decoder's answer.
+        source: io::Error,
+    },
+    /// An input cannot be read to its end.
+    #[error("cannot read `{path}`: {source}")]
+    Read {
+        /// The input.
+        path: String,
+        /// The operating system's or the decoder's answer.
+        source: io::Error,
+    },
+    /// The name of an archive's entry leads out of the archive.
+    #[error("archive `{archive}` has an entry whose path leads outside: `{entry}`")]
+    UnsafeEntry {
+        /// The archive.
+        archive: String,
+        /// The entry's name.
+        entry: String,
+    },
+    /// An archive has more entries than the limit.
+    #[error("archive `{archive}` has more than {limit} entries")]
+    TooManyEntries {
+        /// The archive.
+        archive: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// There is nothing to import under the paths.
+    #[error("no watch stream in {paths}")]
+    NoStream {
+        /// The paths.
+        paths: String,
+    },
+    /// The inputs were read and hold no event, no list and no bookmark.
+    #[error("nothing in {paths} is a watch event or a list; the first line that was not read: {first}")]
+    NoEvent {
+        /// The paths.
+        paths: String,
+        /// Place and reason of the first unreadable line.
+        first: String,
+    },
+    /// A stream has no receive times, and the options give none.
+    #[error("`{path}` has no receive times")]
+    NoTime {
+        /// The stream.
+        path: String,
+    },
+    /// Something is at the place of the output.
+    #[error("output `{}` exists already", path.display())]
+    OutputExists {
+        /// The place.
+        path: PathBuf,
+    },
+    /// A file beside the output cannot be made or renamed.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// What was put aside to be merged cannot be read again.
+    #[error("cannot read back what was put aside of `{path}`: {source}")]
+    Spool {
+        /// The input.
+        path: String,
+        /// What went wrong.
+        source: rmp_serde::decode::Error,
+    },
+    /// The caller ended the import.
+    #[error("the import was interrupted")]
+    Cancelled,
+    /// The trace could not be written.
+    #[error(transparent)]
+    Store(#[from] kymo_store::Error),
+}
+
+impl Error {
+    pub(crate) fn open(path: &Path, source: io::Error) -> Self {
+        Self::Open {
+            path: path.display().to_string(),
+            source,
+        }
+    }
+
+    /// Tells whether an input holds what it must not; otherwise the request or the machine is at
+    /// fault.
+    pub fn is_bad_input(&self) -> bool {
+        match self {
+            Self::UnsafeEntry { .. } | Self::TooManyEntries { .. } | Self::NoEvent { .. } => true,
+            Self::Read { source, .. } | Self::Open { source, .. } => matches!(
+                source.kind(),
+                io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::UnexpectedEof
+            ),
+            Self::Store(error) => error.is_corruption(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether the command line is at fault.
+    pub fn is_bad_request(&self) -> bool {
+        matches!(self, Self::NoStream { .. } | Self::NoTime { .. } | Self::OutputExists { .. })
+    }
+}

@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use kymo_model::{EventType, Timestamp};
+use serde::Serialize;
+
+/// How many unreadable lines are named; all are counted.
+const NAMED_LINES: usize = 100;
+
+/// What an import took over and what it could not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LossReport {
+    /// The streams that were read.
+    pub streams: u64,
+    /// Files that were not read, with the reason.
+    pub skipped: Vec<Skipped>,
+    /// What each resource gave, by the name that kubectl takes.
+    pub resources: BTreeMap<String, ResourceCount>,
+    /// How many values could not be read; at most 100 of them are in `unreadable_lines`.
+    pub unreadable: u64,
+    /// Where and why.
+    pub unreadable_lines: Vec<UnreadableLine>,
+    /// Events whose stream did not tell when they were received.
+    pub missing_times: u64,
+    /// Events that were received before the event in front of them in the same feed.
+    pub backward_times: u64,
+    /// Resources whose plural was guessed from the kind.
+    pub guessed_plurals: BTreeSet<String>,
+    /// Objects that redaction took something out of.
+    pub redacted_objects: u64,
+    /// What redaction takes out, in words.
+    pub dropped: Vec<String>,
+    /// The first and the last receive time.
+    pub time_span: Option<(Timestamp, Timestamp)>,
+}
+
+/// A file that was not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The file or archive entry.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// A value that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnreadableLine {
+    /// The file or archive entry.
+    pub path: String,
+    /// The line on which the value begins, from 1.
+    pub line: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// What one resource gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ResourceCount {
+    /// ADDED events, items of lists included.
+    pub added: u64,
+    /// MODIFIED events.
+    pub modified: u64,
+    /// DELETED events.
+    pub deleted: u64,
+    /// Of all these, the ones that a list showed.
+    pub listed: u64,
+    /// Deletes deduced from a later list.
+    pub inferred: u64,
+    /// Repeats of a version that was there already, left out.
+    pub duplicates: u64,
+    /// Bookmarks.
+    pub bookmarks: u64,
+    /// Lists that ended.
+    pub lists: u64,
+    /// ERROR events.
+    pub errors: u64,
+    /// Objects whose first event is not ADDED: what they were before is not known.
+    pub starts_inside: u64,
+    /// Times at which resourceVersions went back, each the start of a new epoch.
+    pub rewinds: u64,
+}
+
+impl ResourceCount {
+    /// Returns how many events were stored.
+    pub fn events(&self) -> u64 {
+        self.added + self.modified + self.deleted
+    }
+
+    pub(crate) fn count(&mut self, event_type: EventType) {
+        match event_type {
+            EventType::Added => self.added += 1,
+            EventType::Modified => self.modified += 1,
+            EventType::Deleted => self.deleted += 1,
+            EventType::Unreadable => {}
+        }
+    }
+}
+
+impl LossReport {
+    /// Returns how many events were stored.
+    pub fn events(&self) -> u64 {
+        self.resources.values().map(ResourceCount::events).sum()
+    }
+
+    fn sum(&self, part: impl Fn(&ResourceCount) -> u64) -> u64 {
+        self.resources.values().map(part).sum()
+    }
+
+    pub(crate) fn note_unreadable(&mut self, path: &str, line: u64, reason: &str) {
+        self.unreadable += 1;
+        if self.unreadable_lines.len() < NAMED_LINES {
+            self.unreadable_lines.push(UnreadableLine {
+                path: path.to_owned(),
+                line,
+                reason: reason.to_owned(),
+            });
+        }
+    }
+
+    pub(crate) fn note_time(&mut self, ts: Timestamp) {
+        self.time_span = Some(match self.time_span {
+            None => (ts, ts),
+            Some((first, last)) => (first.min(ts), last.max(ts)),
+        });
+    }
+
+    /// Writes the report for people, a few lines.
+    pub fn summary(&self) -> String {
+        let mut text = format!(
+            "imported {} events of {} resources from {} streams",
+            self.events(),
+            self.resources.values().filter(|count| count.events() > 0).count(),
+            self.streams,
+        );
+        if let Some((first, last)) = self.time_span {
+            line(&mut text, format_args!("  from {first} to {last}"));
+        }
+        let notes = [
+            (self.sum(|count| count.bookmarks), "bookmarks"),
+            (self.sum(|count| count.duplicates), "repeats of a version, left out"),
+            (self.sum(|count| count.inferred), "deletes inferred from a later list"),
+            (self.sum(|count| count.errors), "ERROR events, each the start of a gap"),
+            (self.sum(|count| count.rewinds), "times resourceVersions went back: new epochs"),
+            (self.sum(|count| count.starts_inside), "objects whose first event is not ADDED"),
+            (self.missing_times, "events without a receive time"),
+            (self.backward_times, "events received before the one in front of them"),
+            (self.redacted_objects, "objects from which something was dropped"),
+            (self.unreadable, "lines or items that could not be read"),
+            (self.skipped.len() as u64, "files skipped"),
+        ];
+        for (number, what) in notes.into_iter().filter(|(number, _)| *number > 0) {
+            line(&mut text, format_args!("  {number} {what}"));
+        }
+        for unreadable in &self.unreadable_lines {
+            let UnreadableLine { path, line: number, reason } = unreadable;
+            line(&mut text, format_args!("  unreadable: {path}:{number}: {reason}"));
+        }
+        for Skipped { path, reason } in &self.skipped {
+            line(&mut text, format_args!("  skipped: {path}: {reason}"));
+        }
+        for resource in &self.guessed_plurals {
+            line(&mut text, format_args!("  guessed the name of the resource `{resource}`"));
+        }
+        text
+    }
+}
+
+/// Adds a line; writing to a String cannot fail.
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    text.push('\n');
+    let written = text.write_fmt(line);
+    debug_assert!(written.is_ok());
+}

@@ -1,0 +1,187 @@
+//! Brings the items of several streams into one order.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kymo_model::{Clock, Timestamp};
+
+use super::item::Item;
+use super::spool::SpoolReader;
+use super::stream::StreamReader;
+use crate::Error;
+
+/// Where the time of an event comes from when the stream does not hold it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MissingTimes {
+    /// Nowhere: a stream without receive times is refused.
+    #[default]
+    Refuse,
+    /// The first event gets `start`, each further one `interval` more.
+    Counted {
+        /// The time of the first event.
+        start: Timestamp,
+        /// The distance between events.
+        interval: Duration,
+    },
+    /// The time at which the event is read, for a stream that is just being written.
+    Now,
+}
+
+/// A stream of items from wherever they come.
+pub(crate) enum Source {
+    /// Parsed as it is read.
+    Stream(StreamReader<'static>),
+    /// Parsed before and put aside.
+    Spool(SpoolReader),
+}
+
+impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Self::Stream(stream) => stream.name(),
+            Self::Spool(spool) => spool.name(),
+        }
+    }
+
+    fn next(&mut self) -> Result<Option<Item>, Error> {
+        match self {
+            Self::Stream(stream) => stream.next(),
+            Self::Spool(spool) => spool.next(),
+        }
+    }
+}
+
+/// An item with its time and the stream it came from.
+pub(crate) struct Timed {
+    pub(crate) ts: Timestamp,
+    /// Whether the stream lacked the time although others have it.
+    pub(crate) is_time_missing: bool,
+    pub(crate) source: Arc<str>,
+    pub(crate) item: Item,
+}
+
+struct Open {
+    source: Source,
+    name: Arc<str>,
+    next: Option<Item>,
+    last_ts: Option<Timestamp>,
+}
+
+/// Gives items in the order of receive times where all streams have them, else stream after
+/// stream. Holds one item of each stream.
+pub(crate) struct Merge {
+    /// Streams in the order in which they are read when there is no order of times.
+    queue: VecDeque<Open>,
+    /// The next time of each stream that is merged.
+    heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
+    merged: Vec<Open>,
+    missing: MissingTimes,
+    clock: Arc<dyn Clock>,
+    counted: u32,
+}
+
+impl Merge {
+    /// Reads the first item of every stream.
+    pub(crate) fn new(
+        sources: Vec<Source>,
+        missing: MissingTimes,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let mut open = Vec::with_capacity(sources.len());
+        for mut source in sources {
+            if let Some(next) = source.next()? {
+                open.push(Open {
+                    name: Arc::from(source.name()),
+                    source,
+                    last_ts: next.recv,
+                    next: Some(next),
+                });
+            }
+        }
+        let has_times = open.iter().all(|stream| stream.last_ts.is_some());
+        let mut this = Self {
+            queue: VecDeque::new(),
+            heap: BinaryHeap::new(),
+            merged: Vec::new(),
+            missing,
+            clock,
+            counted: 0,
+        };
+        if has_times {
+            let firsts = open.iter().enumerate();
+            this.heap = firsts
+                .filter_map(|(index, stream)| Some(Reverse((stream.last_ts?, index))))
+                .collect();
+            this.merged = open;
+        } else {
+            this.queue = open.into();
+        }
+        Ok(this)
+    }
+
+    /// Gives the next item.
+    pub(crate) fn next(&mut self) -> Result<Option<Timed>, Error> {
+        if let Some(Reverse((ts, index))) = self.heap.pop() {
+            return self.next_merged(ts, index);
+        }
+        while let Some(stream) = self.queue.front_mut() {
+            let Some(item) = stream.next.take() else {
+                self.queue.pop_front();
+                continue;
+            };
+            stream.next = stream.source.next()?;
+            let name = Arc::clone(&stream.name);
+            let (ts, is_time_missing) = match (item.recv, stream.last_ts) {
+                (Some(recv), _) => {
+                    stream.last_ts = Some(recv);
+                    (recv, false)
+                }
+                (None, Some(last)) => (last, true),
+                (None, None) => (self.time(&name)?, true),
+            };
+            return Ok(Some(Timed {
+                ts,
+                is_time_missing,
+                source: name,
+                item,
+            }));
+        }
+        Ok(None)
+    }
+
+    fn next_merged(&mut self, ts: Timestamp, index: usize) -> Result<Option<Timed>, Error> {
+        let Some(stream) = self.merged.get_mut(index) else {
+            return Ok(None);
+        };
+        let Some(item) = stream.next.take() else {
+            return Ok(None);
+        };
+        stream.next = stream.source.next()?;
+        if let Some(next) = &stream.next {
+            let last = next.recv.or(stream.last_ts).unwrap_or(ts);
+            stream.last_ts = Some(last);
+            self.heap.push(Reverse((last, index)));
+        }
+        Ok(Some(Timed {
+            ts: item.recv.unwrap_or(ts),
+            is_time_missing: item.recv.is_none(),
+            source: Arc::clone(&stream.name),
+            item,
+        }))
+    }
+
+    fn time(&mut self, name: &str) -> Result<Timestamp, Error> {
+        match &self.missing {
+            MissingTimes::Refuse => Err(Error::NoTime { path: name.to_owned() }),
+            MissingTimes::Now => Ok(self.clock.now()),
+            MissingTimes::Counted { start, interval } => {
+                let ts = start.saturating_add(interval.saturating_mul(self.counted));
+                self.counted = self.counted.saturating_add(1);
+                Ok(ts)
+            }
+        }
+    }
+}
