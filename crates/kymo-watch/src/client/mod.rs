@@ -1,4 +1,16 @@
 //! One feed over `kube::Client`.
+//!
+//! [`run_feed`] carries out what a [`FeedMachine`](crate::machine::FeedMachine) wants: it sends
+//! requests, splits answers into lines and pages, keeps deadlines, and delivers to a [`Sink`].
+//!
+//! Streams are asked for with `Accept-Encoding: identity`; a server that compresses all the same
+//! is decompressed member by member. HTTP statuses and error bodies are read here, not by kube,
+//! so that a status of a proxy is told from one of the API.
+
+mod exchange;
+mod reader;
+mod refusal;
+mod run;
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +20,10 @@ use kymo_model::Timestamp;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use self::run::Run;
 use crate::{FeedConfig, Sink, SinkClosed};
+
+pub(crate) use self::exchange::get;
 
 /// Returns the session time; see [`kymo_model::SessionClock`].
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -19,7 +34,8 @@ pub struct FeedContext {
     /// The client for the next request. Send a new one after [`Alarm::Unauthorized`].
     ///
     /// Build it from a `kube::Config` with `default_retry = false`: the feed owns its waits, so
-    /// that a throttled server is visible as coverage. Leave `read_timeout` unset.
+    /// that a throttled server is visible as coverage. Leave `read_timeout` unset: the feed has
+    /// its own watchdog.
     ///
     /// [`Alarm::Unauthorized`]: crate::Alarm::Unauthorized
     pub clients: watch::Receiver<Client>,
@@ -42,7 +58,8 @@ impl fmt::Debug for FeedContext {
 /// Runs one feed until it is cancelled.
 ///
 /// A panic in it unwinds through the future: run it in a task of its own and treat a panicked
-/// task as gap `recorder_fault`.
+/// task as gap `recorder_fault`. While [`Sink::deliver`] is pending nothing else happens, also
+/// not the end asked for by `cancel`: a sink that waits for long must answer [`SinkClosed`] then.
 ///
 /// # Errors
 /// When the sink is closed.
@@ -51,6 +68,6 @@ pub async fn run_feed<S: Sink>(
     config: FeedConfig,
     sink: &S,
 ) -> Result<(), SinkClosed> {
-    let _ = (context, config, sink);
-    std::future::pending().await
+    // One box per feed instead of a large future in the caller's.
+    Box::pin(Run::new(context, config, sink).run()).await
 }

@@ -52,6 +52,8 @@ impl FeedMachine {
         match &mut self.activity {
             Activity::Watching(stream) | Activity::StreamingList(stream) => stream.last_byte = now,
             Activity::Listing { last_byte } => *last_byte = now,
+            // It was in a queue until now.
+            Activity::ConnectingList { since } => *since = now,
             _ => {}
         }
     }

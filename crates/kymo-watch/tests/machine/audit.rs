@@ -84,7 +84,12 @@ fn a_swallowed_change_is_repaired_by_a_list_at_the_version_of_the_feed() {
     bench.page(
         13,
         "",
-        &[("a", "u1", 3), ("b", "u2", 12), ("c", "u3", 13), ("d", "u4", 12)],
+        &[
+            ("a", "u1", 3),
+            ("b", "u2", 12),
+            ("c", "u3", 13),
+            ("d", "u4", 12),
+        ],
     );
     assert_eq!(
         bench.take(),
@@ -104,10 +109,7 @@ fn a_repair_that_must_list_at_the_newest_owns_up_to_the_gap() {
     bench.audit_page(12, "", &[("a", "u1", 7), ("b", "u2", 11)]);
     bench.take();
     bench.refuse(410, "too old resource version");
-    assert_eq!(
-        bench.take(),
-        ["unobserved discrepancy 12 900s", "page 500"]
-    );
+    assert_eq!(bench.take(), ["unobserved discrepancy 12 900s", "page 500"]);
     bench.page(30, "", &[("a", "u1", 7), ("b", "u2", 11)]);
     assert_eq!(
         bench.take(),
@@ -146,7 +148,11 @@ fn a_list_ends_the_audit_that_runs() {
     bench.error(410, "too old resource version");
     assert_eq!(
         bench.take(),
-        ["unobserved history_expired 12 900s", "hang up audit", "page 500"]
+        [
+            "unobserved history_expired 12 900s",
+            "hang up audit",
+            "page 500"
+        ]
     );
 }
 
@@ -163,7 +169,10 @@ fn stopping() -> Bench {
 fn a_clean_stop_ends_with_an_audit() {
     let mut bench = stopping();
     bench.audit_page(11, "", BOTH);
-    assert_eq!(bench.take(), ["unobserved stop 11 0s", "hang up", "stopped"]);
+    assert_eq!(
+        bench.take(),
+        ["unobserved stop 11 0s", "hang up", "stopped"]
+    );
     assert_eq!(bench.status().counters.audits, 1);
 }
 
@@ -189,6 +198,11 @@ fn a_second_stop_does_not_wait_for_the_audit() {
     bench.input(Input::Stop);
     assert_eq!(
         bench.take(),
-        ["hang up audit", "unobserved stop 11 0s", "hang up", "stopped"]
+        [
+            "hang up audit",
+            "unobserved stop 11 0s",
+            "hang up",
+            "stopped"
+        ]
     );
 }

@@ -26,10 +26,7 @@ fn a_throttled_feed_waits_as_long_as_it_is_asked_to(#[case] code: u16) {
     }));
     assert_eq!(bench.take(), ["throttled throttled 12 0s", "hang up"]);
     let waited = bench.tick();
-    assert!(
-        (17.0..18.7).contains(&waited.as_secs_f64()),
-        "{waited:?}"
-    );
+    assert!((17.0..18.7).contains(&waited.as_secs_f64()), "{waited:?}");
     bench.input(Input::Opened);
     bench.event("MODIFIED", "a", "u1", 13);
     let log = bench.take();
@@ -84,7 +81,11 @@ fn a_version_the_server_does_not_know_yet_is_waited_for_then_listed() {
     bench.tick();
     assert_eq!(bench.take(), ["hang up", "page 500"]);
     bench.page(11, "", &[("a", "u1", 3), ("b", "u2", 11)]);
-    assert_eq!(bench.take(), ["mark 11", "watch 11"], "it has caught up: no gap");
+    assert_eq!(
+        bench.take(),
+        ["mark 11", "watch 11"],
+        "it has caught up: no gap"
+    );
 }
 
 /// Fault table row 18.
@@ -138,7 +139,9 @@ fn credentials_that_stay_refused_are_coverage_denied() {
         bench.tick();
     }
     let log = bench.take();
-    let denied = log.iter().filter(|text| text.starts_with("denied unauthorized 12"));
+    let denied = log
+        .iter()
+        .filter(|text| text.starts_with("denied unauthorized 12"));
     assert_eq!(denied.count(), 1, "{log:?}");
     bench.input(Input::Opened);
     bench.tick();
@@ -178,7 +181,10 @@ fn a_feed_forbidden_from_the_start_is_denied_and_lists_later() {
     bench.tick();
     bench.page(10, "", &[]);
     let log = bench.take();
-    assert_eq!(log[..4], ["page 500", "denied forbidden - 0s", "hang up", "page 500"]);
+    assert_eq!(
+        log[..4],
+        ["page 500", "denied forbidden - 0s", "hang up", "page 500"]
+    );
     assert!(log[4].starts_with("observed forbidden 10 "), "{log:?}");
 }
 
@@ -244,7 +250,11 @@ fn out_of_contact_for_long_is_a_gap_that_closes_without_loss() {
     }
     let gap = "unobserved disconnected 11 0s".to_owned();
     let log = bench.take();
-    assert_eq!(log.iter().filter(|text| **text == gap).count(), 1, "{log:?}");
+    assert_eq!(
+        log.iter().filter(|text| **text == gap).count(),
+        1,
+        "{log:?}"
+    );
     bench.input(Input::Opened);
     bench.line(&bookmark_line(11, false));
     let log = bench.take();
