@@ -1,0 +1,176 @@
+//! Nothing secret reaches the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use kymo_store::fs::{Filesystem, RealFs};
+use kymo_store::{Writer, WriterOptions};
+use kymo_testkit::scripted::{Reply, RequestMatch};
+use serde_json::json;
+
+use crate::rig::{Recorded, Rig, Running};
+
+/// Random, so it does not compress and stands in a file as it is.
+const CANARY: &str = "q7Zt0vXw2Lk9RbYpN4sD8hGfJ3mC6aEu";
+/// What may be kept, to show that the search finds what is there.
+const DECOY: &str = "B5nV1xQz7KcT3jWy9PdLs2RgHf8MaU4e";
+
+fn secret(number: u64) -> serde_json::Value {
+    json!({
+        "metadata": {
+            "name": "s",
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration":
+                    format!("{{\"stringData\":{{\"p\":\"{CANARY}\"}}}}"),
+                "decoy": DECOY,
+            },
+        },
+        "type": "Opaque",
+        "data": {"password": CANARY, "number": number.to_string()},
+        "stringData": {"password": CANARY},
+    })
+}
+
+fn config_map(number: u64) -> serde_json::Value {
+    json!({
+        "metadata": {
+            "name": "c",
+            "annotations": {
+                "kubectl.kubernetes.io/last-applied-configuration":
+                    format!("{{\"data\":{{\"p\":\"{CANARY}\"}}}}"),
+            },
+        },
+        "data": {"number": number.to_string(), "decoy": DECOY},
+    })
+}
+
+/// Promise P7: planted secrets are in no file of the trace, whatever happened to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_planted_secret_is_in_no_file_after_crash_and_seal() {
+    let rig = Rig::new().await;
+    let path = rig.directory().join("trace");
+    let mut config = rig.config(&["secrets", "configmaps"]);
+    config.trace.clone_from(&path);
+    let fs: Arc<dyn Filesystem> = Arc::new(RealFs);
+
+    rig.server.put("secrets", secret(0));
+    rig.server.put("configmaps", config_map(0));
+    let recorder = rig.connect_to(config.clone(), Arc::clone(&fs)).await.unwrap();
+    let mut running = Running::start(recorder);
+    running.until_durable(2).await;
+    rig.server.put("secrets", secret(1));
+    rig.server.put("configmaps", config_map(1));
+    running.until_durable(4).await;
+    // Lines that cannot be read, one of them on the feed of Secrets.
+    for resource in ["secrets", "configmaps"] {
+        let line = format!("{{\"type\":\"ADDED\",\"object\":{{\"kind\":\"Secret\",\"data\":\"{CANARY}\u{1}\n");
+        rig.server.send_raw(resource, line.clone());
+        rig.server.until_watched(resource, 0).await;
+    }
+    running.until(|status| status.feeds.observed == 2).await;
+    rig.server.put("secrets", secret(2));
+    running.until_durable(5).await;
+    let recorded = Recorded::open(Arc::clone(&fs), &path);
+    assert_eq!(recorded.events_of("secrets").len(), 3, "{:?}", recorded.events_of("secrets"));
+    running.kill().await;
+    search(&recorded, &path);
+
+    // A torn tail, which the next writer sets aside.
+    let log = files(&path).into_iter().rfind(|(name, _)| name.ends_with(".wal")).unwrap();
+    std::fs::write(path.join(&log.0), &log.1[..log.1.len() - 7]).unwrap();
+    let mut sealed = config;
+    sealed.writer = WriterOptions { rotate_events: 1, ..sealed.writer };
+    let recorder = rig.connect_to(sealed, Arc::clone(&fs)).await.unwrap();
+    let mut running = Running::start(recorder);
+    running.until(|status| status.ready).await;
+    rig.server.put("secrets", secret(3));
+    rig.server.delete("secrets", "s");
+    running.until_durable(2).await;
+    running.stop().await;
+    seal(&fs, &path);
+
+    assert!(files(&path).iter().any(|(name, _)| name.ends_with(".parquet")), "sealed");
+    assert!(
+        files(&path).iter().any(|(name, _)| name.starts_with("quarantine/")),
+        "{:?}",
+        files(&path).iter().map(|(name, _)| name).collect::<Vec<_>>()
+    );
+    search(&Recorded::open(fs, &path), &path);
+}
+
+/// The recorder asks for metadata, so that the payload never leaves the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_asked_for_as_metadata_and_kept_as_such_from_a_server_that_sends_more() {
+    let rig = Rig::new().await;
+    let mut whole = secret(0);
+    whole["metadata"]["uid"] = json!("u");
+    whole["metadata"]["resourceVersion"] = json!("50");
+    let disobedient = rig.server.script(
+        RequestMatch::watches("secrets"),
+        Reply::status(200)
+            .line(json!({"type": "ADDED", "object": whole}))
+            .line(json!({"type": "BOOKMARK", "object": {"kind": "Secret", "apiVersion": "v1",
+                "metadata": {"resourceVersion": "100",
+                    "annotations": {"k8s.io/initial-events-end": "true"}}}}))
+            .hang(),
+    );
+    let mut running = rig.record(&["secrets"]).await;
+    running.until_durable(1).await;
+    running.stop().await;
+    assert_eq!(disobedient.used(), 1, "the fault has fired");
+    for request in rig.server.requests_of(&RequestMatch::watches("secrets")) {
+        let accept = request.header("accept").unwrap_or_default().to_owned();
+        assert!(accept.contains("PartialObjectMetadata"), "{accept}");
+    }
+    let recorded = rig.read();
+    let body = recorded.events[0].1.body.clone().unwrap();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    assert!(!body.contains(CANARY), "{body}");
+    assert!(body.contains(DECOY) && body.contains("\"name\":\"s\""), "{body}");
+}
+
+/// Looks through every byte of every file and through everything that a reader can decode.
+fn search(recorded: &Recorded, path: &Path) {
+    let mut decoys = 0;
+    for (of, event) in &recorded.events {
+        let body = event.body.as_deref().unwrap_or_default();
+        assert!(!contains(body, CANARY), "{of}: {}", String::from_utf8_lossy(body));
+        decoys += usize::from(contains(body, DECOY));
+    }
+    assert!(decoys >= 3, "the search finds what is there");
+    assert!(!format!("{:?}", recorded.coverage).contains(CANARY));
+    for (name, bytes) in files(path) {
+        assert!(!contains(&bytes, CANARY), "{name}");
+        let encoded = CANARY.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        assert!(!contains(&bytes, &encoded), "{name}");
+    }
+}
+
+fn contains(bytes: &[u8], needle: &str) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+}
+
+fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut directories = vec![path.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap().path();
+            if entry.is_dir() {
+                directories.push(entry);
+            } else {
+                let name = entry.strip_prefix(path).unwrap().to_string_lossy().into_owned();
+                found.push((name, std::fs::read(&entry).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn seal(fs: &Arc<dyn Filesystem>, path: &Path) {
+    let clock = Arc::new(kymo_model::SystemClock::new());
+    let writer = Writer::open(Arc::clone(fs), path, clock, WriterOptions::default()).unwrap();
+    let maintenance = writer.maintenance();
+    while !maintenance.run_once().unwrap().is_empty() {}
+}
