@@ -1,7 +1,7 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::loopback::ReplyBody;
+use super::body::ReplyBody;
 
 /// The shape of an error body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::fault::{ArmedFault, Do, Trigger};
-use super::loopback::{Abort, ReplyBody};
+use super::body::{Abort, ReplyBody};
+use super::fault::{ArmedFault, Do};
 use super::stage::Op;
 use super::transform::{Transformer, changes_body};
 use super::upstream::{Connection, Upstream, pass};
+use super::when::Trigger;
 
 /// Into how many pieces a slow body is cut for each second that it takes.
 const PIECES_A_SECOND: u64 = 20;

@@ -21,15 +21,19 @@
 //! ```
 
 mod answer;
+mod body;
 mod fault;
 mod forward;
 mod kubeconfig;
 mod line;
+mod lines;
 pub(crate) mod loopback;
+mod reach;
 mod request;
 mod stage;
 mod transform;
 mod upstream;
+mod when;
 
 #[cfg(test)]
 mod tests;
@@ -43,13 +47,14 @@ use hyper::body::Incoming;
 use tokio::sync::watch;
 
 pub use answer::{ErrorAnswer, ErrorBody, error_line, status_object};
-pub use fault::{ArmedFault, Do, Fault, LineMatch, RvRewrite, Trigger, When};
+pub use body::{Abort, ReplyBody};
+pub use fault::{ArmedFault, Do, Fault, RvRewrite};
 pub use kubeconfig::kubeconfig;
-pub use loopback::{Abort, ReplyBody};
 pub use request::{RequestMatch, SeenRequest};
 pub use stage::Op;
 pub use transform::Transformer;
 pub use upstream::Upstream;
+pub use when::{LineMatch, Trigger, When};
 
 use loopback::{Handler, Loopback};
 

@@ -3,14 +3,15 @@
 use std::io::Write;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::answer::error_line;
-use super::fault::{ArmedFault, Do, Trigger};
-use super::line::{event_type, rewrite_rv};
-use super::loopback::Abort;
+use super::body::Abort;
+use super::fault::{ArmedFault, Do};
+use super::lines::{LineBuffer, LineStage};
+use super::reach::Reach;
 
 /// What the sender of a body has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,64 +26,6 @@ pub enum Op {
     End,
     /// Break the connection; nothing follows.
     Abort(Abort),
-}
-
-/// Finds the moment at which a fault is due.
-#[derive(Debug)]
-struct Reach {
-    events_left: u64,
-    bytes_left: u64,
-    at_time: Option<Duration>,
-    due: bool,
-}
-
-impl Reach {
-    fn new(trigger: Trigger) -> Self {
-        let (events_left, bytes_left, at_time) = match trigger {
-            Trigger::Request => (0, 0, None),
-            Trigger::After { events, bytes } => (events, bytes, None),
-            Trigger::Elapsed(time) => (0, 0, Some(time)),
-        };
-        Self {
-            events_left,
-            bytes_left,
-            at_time,
-            due: false,
-        }
-    }
-
-    fn note_time(&mut self, now: Duration) {
-        self.due |= self.at_time.is_some_and(|time| now >= time);
-    }
-
-    fn deadline(&self) -> Option<Duration> {
-        self.at_time.filter(|_| !self.due)
-    }
-
-    /// Goes over bytes that pass; returns how many of them pass before the fault is due, if it gets due.
-    fn pass(&mut self, bytes: &[u8]) -> Option<usize> {
-        if self.due {
-            return Some(0);
-        }
-        if self.at_time.is_some() {
-            return None;
-        }
-        let mut rest = bytes;
-        while self.events_left > 0 {
-            let end = rest.iter().position(|byte| *byte == b'\n')?;
-            rest = rest.get(end + 1..)?;
-            self.events_left -= 1;
-        }
-        let Some(more) = usize::try_from(self.bytes_left)
-            .ok()
-            .filter(|it| *it <= rest.len())
-        else {
-            self.bytes_left -= rest.len() as u64;
-            return None;
-        };
-        self.due = true;
-        Some(bytes.len() - rest.len() + more)
-    }
 }
 
 /// One step.
@@ -189,7 +132,7 @@ impl Stage {
     }
 }
 
-fn data(bytes: Bytes, out: &mut Vec<Op>) {
+pub(crate) fn data(bytes: Bytes, out: &mut Vec<Op>) {
     if !bytes.is_empty() {
         out.push(Op::Data(bytes));
     }
@@ -200,29 +143,6 @@ fn gzip(line: &[u8]) -> Bytes {
     // Writing into memory does not fail; if it did, the bytes would go out as they are and a test would see it.
     let packed = encoder.write_all(line).and_then(|()| encoder.finish());
     packed.map_or_else(|_| Bytes::copy_from_slice(line), Bytes::from)
-}
-
-/// Collects bytes into lines.
-#[derive(Debug, Default)]
-pub(crate) struct LineBuffer {
-    open: BytesMut,
-}
-
-impl LineBuffer {
-    fn lines(&mut self, bytes: &[u8]) -> Vec<Bytes> {
-        let mut lines = Vec::new();
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.open.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
-                lines.push(self.open.split().freeze());
-            }
-        }
-        lines
-    }
-
-    fn rest(&mut self) -> Bytes {
-        self.open.split().freeze()
-    }
 }
 
 /// Strikes at one point of the stream.
@@ -263,51 +183,5 @@ impl PointStage {
             _ => {}
         }
         data(bytes.slice(due..), out);
-    }
-}
-
-/// Changes whole lines.
-#[derive(Debug)]
-pub(crate) struct LineStage {
-    fault: ArmedFault,
-    reach: Reach,
-    buffer: LineBuffer,
-    held: Option<Bytes>,
-}
-
-impl LineStage {
-    fn line(&mut self, line: Bytes, out: &mut Vec<Op>) {
-        let due = self.reach.due || self.reach.pass(&[]).is_some();
-        if !due {
-            self.reach.pass(&line);
-        }
-        if !due || self.held.is_some() || !self.fault.fault.when.line.fits(&line) {
-            data(line, out);
-            data(self.held.take().unwrap_or_default(), out);
-            return;
-        }
-        let strike = || self.fault.strike();
-        match &self.fault.fault.deed {
-            Do::Corrupt { offset, byte } if line.len() > 1 && strike() => {
-                let mut changed = BytesMut::from(line.as_ref());
-                let at = offset % (line.len() - 1);
-                if let Some(place) = changed.get_mut(at) {
-                    *place = *byte;
-                }
-                data(changed.freeze(), out);
-            }
-            Do::Duplicate if strike() => {
-                data(line.clone(), out);
-                data(line, out);
-            }
-            Do::Swallow if strike() => {}
-            Do::Reorder if strike() => self.held = Some(line),
-            Do::StripBookmarks if event_type(&line).as_deref() == Some("BOOKMARK") && strike() => {}
-            Do::RewriteRv(rewrite) => match rewrite_rv(&line, rewrite) {
-                Some(changed) if strike() => data(changed.into(), out),
-                _ => data(line, out),
-            },
-            _ => data(line, out),
-        }
     }
 }

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 
-use super::loopback::{Abort, ReplyBody};
+use super::body::{Abort, ReplyBody};
 
 /// The server behind the proxy, and how to be let in there.
 #[derive(Clone)]

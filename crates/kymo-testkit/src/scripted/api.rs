@@ -92,7 +92,8 @@ impl ScriptedApi {
         });
     }
 
-    /// Serves a resource no more: its watches end, and its paths answer 404 in plain text.
+    /// Serves a resource no more: its watches end, and its paths answer 404, in plain text unless other built-in
+    /// resources of its group and version are served.
     pub fn remove_resource(&self, resource: &str) {
         self.change(|world| {
             let identity = world.collection(resource).resource.identity();

@@ -37,7 +37,13 @@ pub(crate) fn aggregated(world: &World, core: bool) -> Value {
         } else {
             "Cluster"
         };
-        let kind = json!({"group": it.group, "version": version, "kind": it.kind});
+        // The API server leaves out what the place in the document tells, except for custom resources.
+        let (group, version) = if it.custom {
+            (it.group.as_str(), version)
+        } else {
+            ("", "")
+        };
+        let kind = json!({"group": group, "version": version, "kind": it.kind});
         json!({
             "resource": it.plural, "responseKind": kind, "scope": scope,
             "singularResource": it.kind.to_lowercase(), "verbs": it.verbs,
@@ -55,7 +61,12 @@ pub(crate) fn aggregated(world: &World, core: bool) -> Value {
         .filter(|(group, _)| group.is_empty() == core)
         .map(|(group, versions)| {
             let versions: Vec<_> = versions.iter().map(version).collect();
-            json!({"metadata": {"name": group}, "versions": versions})
+            let metadata = if core {
+                json!({})
+            } else {
+                json!({"name": group})
+            };
+            json!({"metadata": metadata, "versions": versions})
         })
         .collect();
     json!({

@@ -46,4 +46,19 @@ impl Route {
             name: name.map(str::to_owned),
         })
     }
+
+    /// Tells whether a path is in a group and version of built-in resources, whose 404 is a `Status`.
+    pub(crate) fn is_of_built_in(world: &World, path: &str) -> bool {
+        let parts: Vec<_> = path.trim_matches('/').split('/').collect();
+        let (group, version) = match parts.as_slice() {
+            ["api", version, _, ..] => ("", *version),
+            ["apis", group, version, _, ..] => (*group, *version),
+            _ => return false,
+        };
+        world.collections.values().any(|it| {
+            let resource = &it.resource;
+            let mut versions = resource.versions.iter();
+            !resource.custom && resource.group == group && versions.any(|served| served == version)
+        })
+    }
 }

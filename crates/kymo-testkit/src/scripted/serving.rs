@@ -104,6 +104,10 @@ fn serve(
         return Ok(json_response(&document));
     }
     let Some(route) = Route::find(world, path, accept.contains("as=PartialObjectMetadata")) else {
+        if Route::is_of_built_in(world, path) {
+            let message = "the server could not find the requested resource";
+            return Err(Refusal::new(404, message));
+        }
         return Ok(not_served());
     };
     let identity = route.form.resource.identity();

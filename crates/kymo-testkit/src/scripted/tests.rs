@@ -490,13 +490,13 @@ async fn forbidden_absent_and_unauthorized_are_told_as_the_server_tells_them() {
     let mut lines = Lines::open(&api, &format!("&resourceVersion={}", api.revision())).await;
     api.remove_resource("configmaps");
     assert_eq!(lines.next().await, "end");
-    let response = ask(&api, "/api/v1/configmaps").await;
+    let (status, refusal) = get(&api, "/api/v1/configmaps").await;
+    assert_eq!((status, &refusal["kind"]), (404, &json!("Status")));
+    let response = ask(&api, "/apis/shop.example/v1/widgets").await;
     assert_eq!(response.status(), 404);
-    assert!(
-        response.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/plain")
+    assert_eq!(
+        response.headers()["content-type"],
+        "text/plain; charset=utf-8"
     );
     api.require_token(Some("t"));
     assert_eq!(get(&api, "/api/v1/pods").await.0, 401);

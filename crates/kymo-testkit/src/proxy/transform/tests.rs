@@ -2,8 +2,9 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use super::super::fault::{Fault, LineMatch, RvRewrite, When};
-use super::super::loopback::Abort;
+use super::super::body::Abort;
+use super::super::fault::{Fault, RvRewrite};
+use super::super::when::{LineMatch, When};
 use super::*;
 
 fn lines(count: u64) -> Vec<String> {
