@@ -4,7 +4,7 @@ use kymo_model::Timestamp;
 use rand::Rng;
 
 /// The longest wait that a server's `Retry-After` is followed for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(5);
 
 /// How long to wait after failures: doubling, with jitter, starting over after a time of health.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ mod tests {
         Backoff::new(
             Duration::from_millis(800),
             Duration::from_secs(30),
-            Duration::from_secs(120),
+            Duration::from_mins(2),
         )
     }
 
@@ -91,7 +91,7 @@ mod tests {
         }
         backoff.healthy_for(Duration::from_secs(119));
         assert_eq!(backoff.failures, 8);
-        backoff.healthy_for(Duration::from_secs(120));
+        backoff.healthy_for(Duration::from_mins(2));
         assert_eq!(backoff.failures, 0);
         for _ in 0..40 {
             backoff.after_failure(now, None, &mut random);

@@ -63,13 +63,13 @@ impl Default for FeedOptions {
             line_bytes: 8 << 20,
             watch_seconds: 300..600,
             silence: Duration::from_secs(150),
-            answer_timeout: Duration::from_secs(60),
+            answer_timeout: Duration::from_mins(1),
             backoff_min: Duration::from_millis(800),
             backoff_max: Duration::from_secs(30),
-            backoff_reset: Duration::from_secs(120),
+            backoff_reset: Duration::from_mins(2),
             disconnect_grace: Duration::from_secs(30),
-            recheck: Duration::from_secs(60),
-            audit_every: Some(Duration::from_secs(15 * 60)),
+            recheck: Duration::from_mins(1),
+            audit_every: Some(Duration::from_mins(15)),
             audit_on_stop: Duration::from_secs(2),
         }
     }

@@ -169,7 +169,9 @@ async fn answer(ask: Ask) -> Result<Chunks, Arrival> {
     }
     // An error body that cannot be read does not hide the status.
     let body = Limited::new(body, ERROR_BODY).collect().await;
-    let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes = body
+        .map(http_body_util::Collected::to_bytes)
+        .unwrap_or_default();
     Err(Arrival::Refused(refusal(&head, &bytes)))
 }
 

@@ -71,7 +71,7 @@ impl FeedMachine {
         }
     }
 
-    pub(super) fn on_audit(&mut self, now: Timestamp, input: AuditInput<'_>) {
+    pub(super) fn on_audit(&mut self, now: Timestamp, input: &AuditInput<'_>) {
         let Some(audit) = &mut self.audit else {
             return;
         };

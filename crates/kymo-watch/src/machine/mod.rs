@@ -255,7 +255,7 @@ impl FeedMachine {
             Input::Failed(message) => self.on_failed(now, message),
             Input::Tick => self.on_tick(now),
             Input::Recheck => self.on_recheck(now),
-            Input::Audit(input) => self.on_audit(now, input),
+            Input::Audit(input) => self.on_audit(now, &input),
             Input::Stop => self.on_stop(now),
         }
     }
@@ -399,7 +399,7 @@ impl FeedMachine {
         let ended = if connected {
             now
         } else {
-            self.last_contact.unwrap_or(now)
+            self.lost_since.or(self.last_contact).unwrap_or(now)
         };
         self.activity = Activity::Stopped;
         self.drop_audit();

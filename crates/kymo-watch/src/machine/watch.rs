@@ -19,7 +19,7 @@ const TOO_SHORT: Duration = Duration::from_secs(5);
 /// A watch is given up after this many bookmark intervals of silence.
 const SILENT_INTERVALS: f64 = 2.5;
 const SILENCE_MIN: Duration = Duration::from_secs(20);
-const SILENCE_MAX: Duration = Duration::from_secs(300);
+const SILENCE_MAX: Duration = Duration::from_mins(5);
 
 impl FeedMachine {
     pub(super) fn open_watch(&mut self, now: Timestamp) {
@@ -181,12 +181,12 @@ impl FeedMachine {
             self.rewind(now, &rv);
             return;
         }
-        if let Activity::Watching(stream) = &mut self.activity {
-            if let Some(last) = stream.last_bookmark.replace(now) {
-                // The longest of late, so that a bookmark out of turn does not make it hasty.
-                let before = self.bookmark_interval.unwrap_or_default().mul_f64(0.75);
-                self.bookmark_interval = Some(now.since(last).max(before));
-            }
+        if let Activity::Watching(stream) = &mut self.activity
+            && let Some(last) = stream.last_bookmark.replace(now)
+        {
+            // The longest of late, so that a bookmark out of turn does not make it hasty.
+            let before = self.bookmark_interval.unwrap_or_default().mul_f64(0.75);
+            self.bookmark_interval = Some(now.since(last).max(before));
         }
         self.on_accepted(now);
         self.advance(now, &rv);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use kube::Client;
-use kymo_model::{CoverageState, Feed, FeedId, ObjectKey, ResourceType, Scope, Timestamp};
+use kymo_model::{Feed, FeedId, ObjectKey, ResourceType, Scope, Timestamp};
 use kymo_watch::{
     Alarm, Delivery, FeedConfig, FeedContext, FeedOptions, FeedStatus, LiveObject, Phase,
     ResumeFrom, Sink, SinkClosed, run_feed,
@@ -141,7 +141,7 @@ fn context(client: Client, cancel: CancellationToken) -> FeedContext {
 async fn run(client: Client, config: FeedConfig, sink: &Kept) {
     let context = context(client, sink.cancel.clone());
     let feed = run_feed(context, config, sink);
-    tokio::time::timeout(Duration::from_secs(3600), feed)
+    tokio::time::timeout(Duration::from_hours(1), feed)
         .await
         .expect("the feed did not come to its end")
         .unwrap();
@@ -321,11 +321,11 @@ async fn a_full_sink_stops_the_reading() {
         })
     });
     let sink = Kept {
-        slow: Duration::from_secs(3600),
+        slow: Duration::from_hours(1),
         ..Kept::default()
     };
     let feed = run_feed(context(client, sink.cancel.clone()), resuming("10"), &sink);
-    tokio::time::timeout(Duration::from_secs(3600 * 5), feed)
+    tokio::time::timeout(Duration::from_hours(5), feed)
         .await
         .expect_err("it must still be delivering");
     let kept = sink.texts().len();
@@ -585,9 +585,19 @@ async fn an_audit_beside_the_watch_repairs_a_swallowed_delete() {
         },
         rv: "5".into(),
     }];
-    let sink = Kept::until(2);
+    let sink = Kept {
+        // So that time passes until the bookmark.
+        slow: Duration::from_millis(1),
+        ..Kept::until(2)
+    };
     run(client, config, &sink).await;
-    assert_eq!(record.paths().len(), 2, "{:?} {:?}", record.paths(), sink.texts());
+    assert_eq!(
+        record.paths().len(),
+        2,
+        "{:?} {:?}",
+        record.paths(),
+        sink.texts()
+    );
     assert_eq!(
         sink.texts(),
         [
@@ -626,7 +636,6 @@ async fn a_recheck_wakes_a_forbidden_feed() {
         sink.texts()[..2],
         ["denied forbidden", "observed forbidden"]
     );
-    assert_eq!(CoverageState::Denied.as_str(), "denied");
 }
 
 #[tokio::test(start_paused = true)]

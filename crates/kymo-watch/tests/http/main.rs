@@ -1,5 +1,12 @@
 //! The adapter and discovery over `kube::Client`, against a server of a few lines in memory.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code"
+)]
+
 mod discovery;
 mod feed;
 mod server;

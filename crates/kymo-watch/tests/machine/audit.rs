@@ -11,10 +11,10 @@ use crate::bench::{Bench, config};
 /// A feed that has just begun its first audit, at version 12, with a (u1@3) and b (u2@11).
 fn auditing() -> Bench {
     let mut config = config();
-    config.options.audit_every = Some(Duration::from_secs(900));
+    config.options.audit_every = Some(Duration::from_mins(15));
     config.options.silence = Duration::from_secs(10_000);
     let mut bench = Bench::watching_with(config);
-    bench.pass(Duration::from_secs(900));
+    bench.pass(Duration::from_mins(15));
     bench.bookmark(12);
     assert_eq!(bench.take(), ["mark 12", "audit 12"]);
     bench

@@ -1,5 +1,6 @@
 //! A machine under test: what goes in is short to write, what comes out is one text per output.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use kymo_model::{Event, Feed, FeedId, ObjectKey, ResourceType, Scope, Timestamp, WatchStatus};
@@ -283,10 +284,10 @@ fn request_text(request: &Request) -> String {
         } => {
             let mut text = format!("page {limit}");
             if let Some(token) = continue_token {
-                text += &format!(" token {token}");
+                let _ = write!(text, " token {token}");
             }
             if let Some(at) = at {
-                text += &format!(" at {at}");
+                let _ = write!(text, " at {at}");
             }
             text
         }
@@ -320,10 +321,10 @@ fn delivery_text(delivery: &Delivery) -> String {
                 event.certainty
             );
             if let Some(not_before) = event.not_before {
-                text += &format!(" {}..{}s", seconds(not_before), seconds(event.ts));
+                let _ = write!(text, " {}..{}s", seconds(not_before), seconds(event.ts));
             }
             if event.epoch > 0 {
-                text += &format!(" epoch {}", event.epoch);
+                let _ = write!(text, " epoch {}", event.epoch);
             }
             text
         }

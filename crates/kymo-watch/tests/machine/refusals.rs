@@ -55,7 +55,7 @@ fn throttled_for_ever_is_no_hot_loop() {
         bench.refuse(429, "slow down");
         waited += bench.tick();
     }
-    assert!(waited > Duration::from_secs(120), "{waited:?}");
+    assert!(waited > Duration::from_mins(2), "{waited:?}");
     assert_eq!(bench.status().coverage, Some(CoverageState::Throttled));
 }
 
@@ -266,7 +266,7 @@ fn a_request_without_an_answer_is_given_up() {
     let mut bench = Bench::watching();
     bench.event("MODIFIED", "a", "u1", 12);
     bench.input(Input::Eof);
-    assert_eq!(bench.tick(), Duration::from_secs(60));
+    assert_eq!(bench.tick(), Duration::from_mins(1));
     assert_eq!(bench.take().last().unwrap(), "hang up");
     bench.tick();
     assert_eq!(bench.take(), ["watch 12"]);
