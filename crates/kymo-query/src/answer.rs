@@ -58,7 +58,10 @@ impl Answer {
         Ok(batches)
     }
 
-    fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch, Error>>> {
+    fn poll_batch(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RecordBatch, Error>>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Ready(None);
         };

@@ -110,7 +110,7 @@ pub(crate) enum Condition {
 /// How many values of one column EXPLAIN shows.
 const SHOWN_VALUES: usize = 5;
 
-/// Writes the form in EXPLAIN: `kind in (Pod), ts >= 2026-11-21T02:07:16Z`.
+/// Writes the form in EXPLAIN: `kind in (Pod), ts >= 2026-11-21T02:07:16.000000000Z`.
 impl fmt::Display for Conditions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -141,7 +141,10 @@ mod tests {
     use super::*;
 
     fn one_of(key: Key, values: &[&str]) -> Condition {
-        Condition::OneOf(key, values.iter().map(|value| (*value).to_owned()).collect())
+        Condition::OneOf(
+            key,
+            values.iter().map(|value| (*value).to_owned()).collect(),
+        )
     }
 
     #[test]
@@ -177,7 +180,7 @@ mod tests {
         conditions.and(Condition::To(Timestamp(0)));
         assert_eq!(
             conditions.to_string(),
-            "uid in (a, b, c, d, e, 2 more), ts <= 1970-01-01T00:00:00Z"
+            "uid in (a, b, c, d, e, 2 more), ts <= 1970-01-01T00:00:00.000000000Z"
         );
     }
 }

@@ -97,9 +97,11 @@ impl ScalarUDFImpl for Capped {
 
 /// Bounds what a call produces: for each row the length times the longest text that it is made of.
 fn produced(args: &ScalarFunctionArgs) -> Result<u64> {
-    let rows = match args.args.iter().any(|arg| matches!(arg, ColumnarValue::Array(_))) {
-        true => args.number_rows,
-        false => 1,
+    let is_array = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Array(_));
+    let rows = if args.args.iter().any(is_array) {
+        args.number_rows
+    } else {
+        1
     };
     let arrays = args
         .args

@@ -2,7 +2,7 @@
 //!
 //! A [`QuerySession`] shows each trace as a schema of tables: `events` (one row for each observed
 //! change), `coverage` (what was observed and what not), `feeds` and `sessions`. Statements are in
-//! PostgreSQL's dialect, `->` and `->>` reach into objects.
+//! the dialect of `PostgreSQL`; `->` and `->>` reach into objects.
 //!
 //! ```no_run
 //! use kymo_query::{Limits, QuerySession};

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use datafusion::physical_plan::ExecutionPlan;
 use kymo_model::{Coverage, CoverageState, Feed, FeedId, Timestamp};
 
-use crate::Error;
 use crate::conditions::{Conditions, Key};
 use crate::table::EventsExec;
 
@@ -14,7 +13,7 @@ use crate::table::EventsExec;
 const MOST_LINES: usize = 4;
 
 /// Returns a line for each resource whose coverage has gaps where the plan reads events.
-pub(crate) fn gaps(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<String>, Error> {
+pub(crate) fn gaps(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
     let mut scans = Vec::new();
     find_scans(plan, &mut scans);
     let mut traces: BTreeMap<&str, Vec<&EventsExec>> = BTreeMap::new();
@@ -24,7 +23,7 @@ pub(crate) fn gaps(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<String>, Error> 
     let several = traces.len() > 1;
     let mut lines = Vec::new();
     for (trace, scans) in traces {
-        let found = gaps_of_trace(&scans)?;
+        let found = gaps_of_trace(&scans);
         lines.extend(found.into_iter().map(|(resource, gaps)| {
             let place = if several {
                 format!("{resource} of `{trace}`")
@@ -39,7 +38,7 @@ pub(crate) fn gaps(plan: &Arc<dyn ExecutionPlan>) -> Result<Vec<String>, Error> 
         lines.truncate(MOST_LINES - 1);
         lines.push(format!("gaps in {more} more resources; see `coverage`"));
     }
-    Ok(lines)
+    lines
 }
 
 fn find_scans<'a>(plan: &'a Arc<dyn ExecutionPlan>, scans: &mut Vec<&'a EventsExec>) {
@@ -51,14 +50,14 @@ fn find_scans<'a>(plan: &'a Arc<dyn ExecutionPlan>, scans: &mut Vec<&'a EventsEx
     }
 }
 
-fn gaps_of_trace(scans: &[&EventsExec]) -> Result<BTreeMap<String, Gaps>, Error> {
+fn gaps_of_trace(scans: &[&EventsExec]) -> BTreeMap<String, Gaps> {
     let mut found: BTreeMap<String, Gaps> = BTreeMap::new();
     let mut counted = HashSet::new();
     let Some(first) = scans.first() else {
-        return Ok(found);
+        return found;
     };
     let feeds: HashMap<FeedId, Feed> = first.source().feeds().into_iter().collect();
-    let coverage = first.source().coverage()?;
+    let coverage = first.source().coverage();
     for scan in scans {
         let conditions = &scan.request().conditions;
         for (index, row) in coverage.iter().enumerate() {
@@ -77,7 +76,7 @@ fn gaps_of_trace(scans: &[&EventsExec]) -> Result<BTreeMap<String, Gaps>, Error>
             found.entry(resource).or_default().add(row, conditions);
         }
     }
-    Ok(found)
+    found
 }
 
 fn is_asked_for(feed: &Feed, conditions: &Conditions) -> bool {
@@ -185,7 +184,11 @@ fn duration(nanoseconds: i64) -> String {
             nanoseconds / MINUTE,
             nanoseconds % MINUTE / SECOND
         ),
-        _ => format!("{} h {} min", nanoseconds / HOUR, nanoseconds % HOUR / MINUTE),
+        _ => format!(
+            "{} h {} min",
+            nanoseconds / HOUR,
+            nanoseconds % HOUR / MINUTE
+        ),
     }
 }
 
@@ -227,10 +230,7 @@ mod tests {
         assert!(overlaps(&gap(Some(10), None), &between(50, 60)));
         let mut gaps = Gaps::default();
         gaps.add(&gap(Some(10), Some(60)), &between(18, 100));
-        assert_eq!(
-            gaps.line("pods"),
-            "1 gap of 42 s in pods; see `coverage`"
-        );
+        assert_eq!(gaps.line("pods"), "1 gap of 42 s in pods; see `coverage`");
         gaps.add(&gap(Some(90), None), &between(18, 100));
         assert_eq!(
             gaps.line("pods"),

@@ -7,12 +7,12 @@ use datafusion::common::{ResolvedTableReference, TableReference};
 use datafusion::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
-use datafusion::execution::SessionStateDefaults;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
@@ -46,13 +46,13 @@ impl QuerySession {
         for (name, path) in traces {
             sources.push((name.clone(), Arc::new(TraceSource::open(path)?)));
         }
-        Self::over(sources, limits)
+        Self::over(&sources, limits)
     }
 
     /// Opens a session over sources under their names.
-    pub fn over(sources: Vec<(String, Arc<dyn Source>)>, limits: Limits) -> Result<Self, Error> {
+    pub fn over(sources: &[(String, Arc<dyn Source>)], limits: Limits) -> Result<Self, Error> {
         let mut traces = Traces::default();
-        for (name, source) in &sources {
+        for (name, source) in sources {
             traces.add(name, table::tables(name, source)?)?;
         }
         let traces = Arc::new(traces);
@@ -96,7 +96,7 @@ impl QuerySession {
         let plan = plan(&state, statement)
             .await
             .map_err(|error| translate(error, Phase::Planning))?;
-        let notes = notes::gaps(&plan)?;
+        let notes = notes::gaps(&plan);
         Ok((plan, notes))
     }
 
@@ -128,9 +128,7 @@ impl QuerySession {
             })
             .and_then(|(_, position)| *position);
         Error::UnknownTable {
-            nearest: self
-                .traces
-                .nearest(reference.schema(), reference.table()),
+            nearest: self.traces.nearest(reference.schema(), reference.table()),
             name,
             position,
         }
@@ -221,9 +219,13 @@ fn state(
     if let Some(threads) = limits.threads {
         config = config.with_target_partitions(threads.max(1));
     }
-    let parser = &mut config.options_mut().sql_parser;
-    parser.dialect = Dialect::PostgreSQL;
-    parser.collect_spans = true;
+    let options = config.options_mut();
+    options.sql_parser.dialect = Dialect::PostgreSQL;
+    options.sql_parser.collect_spans = true;
+    // What a sort keeps back for merging what it spilled; the engine's own value does not fit into
+    // small pools.
+    let merging = &mut options.execution.sort_spill_reservation_bytes;
+    *merging = (*merging).min(limits.memory_bytes / 16);
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)

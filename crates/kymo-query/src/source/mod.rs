@@ -23,7 +23,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn scan(&self, request: &EventsRequest) -> Result<EventsScan, Error>;
 
     /// Returns what was observed and what was not.
-    fn coverage(&self) -> Result<Vec<Coverage>, Error>;
+    fn coverage(&self) -> Vec<Coverage>;
 
     /// Returns what was listed and watched.
     fn feeds(&self) -> Vec<(FeedId, Feed)>;

@@ -29,7 +29,7 @@ pub(crate) fn tables(
     source: &Arc<dyn Source>,
 ) -> Result<BTreeMap<&'static str, Arc<dyn TableProvider>>, Error> {
     let known_feeds = source.feeds();
-    let rows = source.coverage()?;
+    let rows = source.coverage();
     let events = events::EventsTable::new(Arc::from(trace), Arc::clone(source));
     Ok(BTreeMap::from([
         ("events", Arc::new(events) as Arc<dyn TableProvider>),

@@ -142,7 +142,10 @@ mod tests {
     }
 
     fn one_of(key: Key, values: &[&str]) -> Condition {
-        Condition::OneOf(key, values.iter().map(|value| (*value).to_owned()).collect())
+        Condition::OneOf(
+            key,
+            values.iter().map(|value| (*value).to_owned()).collect(),
+        )
     }
 
     #[test]

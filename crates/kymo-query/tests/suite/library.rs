@@ -1,0 +1,90 @@
+//! The queries that kymo ships, over the story.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use kymo_query::{Limits, QuerySession};
+
+use crate::rows::run;
+use crate::traces;
+
+fn folder() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../queries"))
+}
+
+fn queries() -> BTreeMap<String, String> {
+    std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .map(|path| {
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn every_query_says_what_it_answers_in_which_unit_and_by_which_clock() {
+    for (name, text) in queries() {
+        let mut lines = text.lines();
+        for field in ["Question:", "Columns:", "Unit:", "Clock:", "Source:"] {
+            assert!(
+                lines.any(|line| line.starts_with(&format!("-- {field} "))),
+                "{name} does not say its {field}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_query_gives_the_known_answer_over_the_story() {
+    let expected: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        (
+            "events-per-kind",
+            &[
+                "Pod||7|3|3|3|1|2026-11-21T02:00:01Z|2026-11-21T02:01:02Z",
+                "Deployment|apps|2|1|1|1|0|2026-11-21T02:00:00Z|2026-11-21T02:01:01Z",
+                "Node||1|1|1|0|0|2026-11-21T02:00:00Z|2026-11-21T02:00:00Z",
+            ][..],
+        ),
+        (
+            "gaps",
+            &[
+                "secrets|*|denied|forbidden|2026-11-21T02:00:00Z|NULL|NULL",
+                "pods|*|unobserved|history_expired|2026-11-21T02:00:10Z|2026-11-21T02:00:52Z|42.0",
+            ],
+        ),
+        (
+            "busiest-objects",
+            &[
+                "Pod|shop|web-0|p0|2|2026-11-21T02:00:01Z|2026-11-21T02:01:00Z|2.0338983050847457",
+                "Deployment|shop|web|d1|1|2026-11-21T02:00:00Z|2026-11-21T02:01:01Z|0.9836065573770492",
+                "Pod|shop|web-1|p1|1|2026-11-21T02:00:04Z|2026-11-21T02:00:52Z|1.25",
+            ],
+        ),
+        (
+            "lifetimes",
+            &["Pod|shop|web-0|p0|2026-11-21T02:00:01Z|2026-11-21T02:01:00Z|59.0|seen"],
+        ),
+        (
+            "pod-startup",
+            &[
+                "pod_startup|2|25.0|2.0|48.0|48.0|48.0|1|0",
+                "create_to_schedule|2|24.25|0.5|48.0|48.0|48.0|1|0",
+                "schedule_to_run|2|0.75|0.0|1.5|1.5|1.5|1|0",
+            ],
+        ),
+    ]);
+    let trace = traces::half_sealed("story");
+    let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
+    let queries = queries();
+    assert_eq!(
+        queries.keys().map(String::as_str).collect::<Vec<_>>(),
+        expected.keys().copied().collect::<Vec<_>>()
+    );
+    for (name, text) in queries {
+        let found = run(&session, &text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(found, expected[name.as_str()], "{name}");
+    }
+}

@@ -1,0 +1,83 @@
+//! What a query may use, and that it cannot use more.
+
+use std::os::unix::fs::PermissionsExt;
+
+use kymo_query::{Error, ErrorKind, Limits};
+
+use crate::memory::Memory;
+use crate::rows::{run, session_with};
+
+/// About 40 MB of distinct text to sort.
+const SORT: &str = "WITH n AS (SELECT a.seq * 1000 + b.seq * 100 + c.seq * 10 + d.seq AS i \
+    FROM events a, events b, events c, events d) \
+    SELECT max(t) FROM (SELECT repeat(CAST(i AS VARCHAR), 1000) AS t, \
+    row_number() OVER (ORDER BY repeat(CAST(i AS VARCHAR), 1000)) AS r FROM n) WHERE r > 0";
+
+fn limits(memory_bytes: usize, spill_bytes: u64) -> Limits {
+    Limits {
+        memory_bytes,
+        spill_bytes,
+        threads: Some(2),
+        ..Limits::default()
+    }
+}
+
+#[test]
+fn a_sort_that_does_not_fit_into_memory_is_spilled() {
+    let room = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        spill_directory: Some(room.path().to_owned()),
+        ..limits(24 << 20, 1 << 30)
+    };
+    let session = session_with(Memory::default(), limits);
+    let own: Vec<_> = std::fs::read_dir(room.path()).unwrap().collect();
+    assert_eq!(own.len(), 1);
+    let mode = own[0].as_ref().unwrap().metadata().unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o700);
+    let analyzed = run(&session, &format!("EXPLAIN ANALYZE {SORT}")).unwrap();
+    let spilled = analyzed
+        .iter()
+        .any(|line| line.contains("spill_count=") && !line.contains("spill_count=0"));
+    assert!(spilled, "{analyzed:#?}");
+    drop(session);
+    assert_eq!(std::fs::read_dir(room.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_query_that_needs_more_than_memory_and_disk_allow_ends_in_an_error() {
+    for limits in [limits(8 << 20, 0), limits(24 << 20, 1 << 20)] {
+        let session = session_with(Memory::default(), limits);
+        let error = run(&session, SORT).unwrap_err();
+        assert!(matches!(error, Error::Resources { .. }), "{error:?}");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+}
+
+#[test]
+fn a_spill_directory_that_is_not_there_is_told() {
+    let limits = Limits {
+        spill_directory: Some("/nonexistent/kymo".into()),
+        ..Limits::default()
+    };
+    let source: std::sync::Arc<dyn kymo_query::Source> = std::sync::Arc::new(Memory::default());
+    let error = kymo_query::QuerySession::over(&[("a".into(), source)], limits).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Environment);
+    assert!(error.to_string().contains("/nonexistent/kymo"), "{error}");
+}
+
+#[test]
+fn a_function_cannot_make_a_large_value_out_of_a_small_one() {
+    let session = session_with(Memory::default(), Limits::default());
+    for sql in [
+        "SELECT repeat('x', 2000000000)",
+        "SELECT length(repeat(name, 100000000)) FROM events",
+        "SELECT lpad('x', 2000000000)",
+        "SELECT rpad(name, CAST(seq AS INT) + 100000000) FROM events",
+    ] {
+        let error = run(&session, sql).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { .. }), "{sql}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Limit);
+    }
+    assert_eq!(run(&session, "SELECT repeat('ab', 3)").unwrap(), ["ababab"]);
+    assert_eq!(run(&session, "SELECT lpad('7', 3, '0')").unwrap(), ["007"]);
+}

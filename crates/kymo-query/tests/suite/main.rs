@@ -1,0 +1,17 @@
+//! SQL over a small trace, and over sources that misbehave.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what a test needs and does not get is a failure of the test"
+)]
+
+mod hostile;
+
+mod limits;
+mod memory;
+mod notes;
+mod pushdown;
+mod rows;
+
+mod story;
