@@ -23,7 +23,9 @@
 //! | `kymo_feed_faults_total` | | feeds restarted after a fault inside the recorder |
 //! | `kymo_fsync_failures_total` | | times the disk did not keep what it was given |
 //! | `kymo_disk_full` | | 1 while recording waits for space |
-//! | `kymo_seals_total`, `kymo_seal_failures_total` | | segments sealed or compacted |
+//! | `kymo_sealed_logs_total` | | logs that became segments |
+//! | `kymo_compacted_segments_total` | | segments that became part of larger ones |
+//! | `kymo_seal_failures_total` | | failed attempts to do either |
 //! | `kymo_discoveries_total`, `kymo_discovery_failures_total` | | questions what the server serves |
 //! | `kymo_clock_steps_total` | | steps of the wall clock |
 

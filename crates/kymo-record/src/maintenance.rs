@@ -27,12 +27,12 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     /// Starts the thread.
-    pub(crate) fn start(maintenance: Maintenance, tally: Arc<Tally>) -> Result<Self, Error> {
+    pub(crate) fn start(mut maintenance: Maintenance, tally: Arc<Tally>) -> Result<Self, Error> {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::Builder::new()
             .name(NAME.to_owned())
-            .spawn(move || work(&maintenance, &told, &tally))
+            .spawn(move || work(&mut maintenance, &told, &tally))
             .map_err(|source| Error::Thread { name: NAME, source })?;
         Ok(Self { stop, thread })
     }
@@ -58,13 +58,13 @@ impl Upkeep {
 }
 
 /// A failure is told and tried again: the log keeps everything until it is sealed.
-fn work(maintenance: &Maintenance, stop: &AtomicBool, tally: &Tally) {
+fn work(maintenance: &mut Maintenance, stop: &AtomicBool, tally: &Tally) {
     while !stop.load(Ordering::Relaxed) {
         let wait = match maintenance.run_once() {
-            Ok(work) if work.is_empty() => PERIOD,
-            Ok(_) => {
-                tally.seals.inc();
-                continue;
+            Ok(work) => {
+                tally.sealed_logs.inc_by(work.sealed_logs as u64);
+                tally.compacted_segments.inc_by(work.compacted_segments as u64);
+                PERIOD
             }
             Err(error) => {
                 tally.seal_failures.inc();

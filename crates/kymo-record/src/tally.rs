@@ -54,7 +54,8 @@ pub(crate) struct Tally {
     pub(crate) commit_seconds: Histogram,
     pub(crate) fsync_failures: Counter,
     pub(crate) disk_full: Gauge,
-    pub(crate) seals: Counter,
+    pub(crate) sealed_logs: Counter,
+    pub(crate) compacted_segments: Counter,
     pub(crate) seal_failures: Counter,
     pub(crate) discoveries: Counter,
     pub(crate) discovery_failures: Counter,
@@ -89,7 +90,8 @@ impl Tally {
             commit_seconds: commit_seconds.clone(),
             fsync_failures: Counter::default(),
             disk_full: Gauge::default(),
-            seals: Counter::default(),
+            sealed_logs: Counter::default(),
+            compacted_segments: Counter::default(),
             seal_failures: Counter::default(),
             discoveries: Counter::default(),
             discovery_failures: Counter::default(),
@@ -139,9 +141,14 @@ impl Tally {
             tally.disk_full.clone(),
         );
         r.register(
-            "seals",
-            "Segments sealed or compacted",
-            tally.seals.clone(),
+            "sealed_logs",
+            "Logs that became segments",
+            tally.sealed_logs.clone(),
+        );
+        r.register(
+            "compacted_segments",
+            "Segments that became part of larger ones",
+            tally.compacted_segments.clone(),
         );
         r.register(
             "seal_failures",

@@ -136,7 +136,36 @@ pub(super) mod tests {
         let yaml = role(&resources, &Selection::default(), "kymo")
             .to_yaml()
             .unwrap();
-        insta::assert_snapshot!(yaml);
+        insta::assert_snapshot!(yaml, @r#"
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: ClusterRole
+        metadata:
+          name: kymo
+        rules:
+        - apiGroups:
+          - ""
+          resources:
+          - nodes
+          - pods
+          verbs:
+          - list
+          - watch
+        - apiGroups:
+          - apps
+          resources:
+          - deployments
+          verbs:
+          - list
+          - watch
+        - apiGroups:
+          - ""
+          resourceNames:
+          - kube-system
+          resources:
+          - namespaces
+          verbs:
+          - list
+        "#);
     }
 
     #[test]
@@ -148,7 +177,37 @@ pub(super) mod tests {
         };
         let roles = role(&resources, &selection, "kymo");
         assert_eq!(roles.cluster, None);
-        insta::assert_snapshot!(roles.to_yaml().unwrap());
+        insta::assert_snapshot!(roles.to_yaml().unwrap(), @r#"
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata:
+          name: kymo
+          namespace: a
+        rules:
+        - apiGroups:
+          - ""
+          resources:
+          - events
+          - pods
+          verbs:
+          - list
+          - watch
+        ---
+        apiVersion: rbac.authorization.k8s.io/v1
+        kind: Role
+        metadata:
+          name: kymo
+          namespace: b
+        rules:
+        - apiGroups:
+          - ""
+          resources:
+          - events
+          - pods
+          verbs:
+          - list
+          - watch
+        "#);
     }
 
     #[test]

@@ -43,7 +43,7 @@ async fn a_killed_recorder_goes_on_from_what_is_durable_without_a_gap() {
     assert_eq!(rig.server.requests_of(&streamed).len(), streams, "resumed, not listed again");
     let recorded = Recorded::read(&left);
     assert_versions(&recorded.versions_of("configmaps"), expected);
-    assert_eq!(recorded.trace.sessions().len(), 2);
+    assert_eq!(recorded.trace.sessions().count(), 2);
     assert!(
         !recorded.coverage.iter().any(|(_, row)| {
             row.state != CoverageState::Observed && row.cause != Cause::Stop

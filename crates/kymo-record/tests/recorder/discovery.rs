@@ -62,8 +62,9 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
         .trace
         .feeds()
         .iter()
-        .filter(|(_, feed)| feed.resource.resource == "widgets")
-        .map(|(_, feed)| feed.resource.version.clone())
+        .map(|(_, feed)| &feed.resource)
+        .filter(|resource| resource.resource == "widgets")
+        .map(|resource| resource.version.clone())
         .collect();
     assert_eq!(versions, ["v1", "v2"]);
     let bodies: Vec<bool> = recorded

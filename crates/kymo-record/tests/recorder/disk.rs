@@ -66,7 +66,12 @@ fn blake(number: u64) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_stops_recording_until_there_is_space_again() {
     let rig = Rig::new().await;
-    let mut running = rig.record(&["configmaps", "pods"]).await;
+    let mut config = rig.config(&["configmaps", "pods"]);
+    // The disk is full when it says so, not before.
+    config.writer.low_water_bytes = 0;
+    config.writer.ballast_bytes = 1 << 16;
+    let mut running = Running::start(rig.connect(config).await.unwrap());
+    running.until(|status| status.ready).await;
     let mut expected = vec![rig.put("configmaps", "a", 0)];
     running.until_durable(1).await;
 

@@ -28,7 +28,7 @@ async fn what_changes_is_recorded_once_and_in_order() {
     assert_versions(&recorded.versions_of("configmaps"), expected);
     assert_versions(&recorded.versions_of("pods"), [pod]);
     assert_eq!(recorded.events_of("configmaps")[0], format!("ADDED a {first}"));
-    let session = &recorded.trace.sessions()[0];
+    let session = recorded.trace.sessions().next().unwrap();
     assert_eq!(session.command, "record");
     assert_eq!(session.server_version.as_deref(), Some("v1.36.2"));
     assert!(session.cluster_uid.is_some());

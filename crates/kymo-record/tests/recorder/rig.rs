@@ -109,8 +109,8 @@ impl Running {
     /// Waits until the status is as said.
     pub(crate) async fn until(&mut self, condition: impl FnMut(&Status) -> bool) {
         let found = tokio::time::timeout(LIMIT, self.status.wait_for(condition)).await;
-        let status = format!("{:?}", self.status.borrow().clone());
-        assert!(found.is_ok_and(|found| found.is_ok()), "stuck at {status}");
+        let found = found.is_ok_and(|found| found.is_ok());
+        assert!(found, "stuck at {:?}", self.status.borrow().clone());
     }
 
     /// Waits until so many events were handed to the log and nothing waits to become durable.
@@ -155,15 +155,14 @@ impl Recorded {
 
     pub(crate) fn open(fs: Arc<dyn Filesystem>, path: &Path) -> Self {
         let trace = Trace::open_with(fs, path).unwrap();
-        let feeds = trace.feeds().to_vec();
+        let feeds = trace.feeds().clone();
         let name = |id| {
             feeds
-                .iter()
-                .find(|(known, _)| *known == id)
-                .map(|(_, feed)| feed.resource.group_resource().to_string())
+                .get(&id)
+                .map(|feed| feed.resource.group_resource().to_string())
                 .unwrap_or_default()
         };
-        let mut rows: Vec<_> = trace.events().unwrap().map(Result::unwrap).collect();
+        let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
         rows.sort_by_key(|row| row.seq);
         let events = rows
             .into_iter()

@@ -171,6 +171,5 @@ fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
 fn seal(fs: &Arc<dyn Filesystem>, path: &Path) {
     let clock = Arc::new(kymo_model::SystemClock::new());
     let writer = Writer::open(Arc::clone(fs), path, clock, WriterOptions::default()).unwrap();
-    let maintenance = writer.maintenance();
-    while !maintenance.run_once().unwrap().is_empty() {}
+    writer.maintenance().run_once().unwrap();
 }
