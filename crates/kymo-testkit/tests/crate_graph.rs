@@ -1,5 +1,7 @@
 //! The crates of the workspace depend on each other in one direction only.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test may fail it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
@@ -22,22 +24,39 @@ struct Edge {
 
 fn edges() -> (BTreeSet<String>, Vec<Edge>) {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let names: BTreeSet<String> = packages.iter().map(|package| text(&package["name"])).collect();
+    let names: BTreeSet<String> = packages
+        .iter()
+        .map(|package| text(&package["name"]))
+        .collect();
     let mut edges = Vec::new();
     for package in packages {
         for dependency in package["dependencies"].as_array().unwrap() {
             let to = text(&dependency["name"]);
             if names.contains(&to) {
                 let dev = dependency["kind"] == "dev";
-                edges.push(Edge { from: text(&package["name"]), to, dev });
+                edges.push(Edge {
+                    from: text(&package["name"]),
+                    to,
+                    dev,
+                });
             }
         }
     }
@@ -68,7 +87,9 @@ fn cycle(graph: &BTreeMap<&str, Vec<&str>>) -> Option<Vec<String>> {
         None
     }
     let mut done = BTreeSet::new();
-    graph.keys().find_map(|name| visit(name, graph, &mut Vec::new(), &mut done))
+    graph
+        .keys()
+        .find_map(|name| visit(name, graph, &mut Vec::new(), &mut done))
 }
 
 #[test]
@@ -90,7 +111,10 @@ fn dependencies_point_down_the_layers() {
     let (names, edges) = edges();
     let layer = |name: &str| LAYERS.iter().position(|layer| layer.contains(&name));
     for name in &names {
-        assert!(layer(name).is_some() || name == DEV_ONLY, "{name} is in no layer");
+        assert!(
+            layer(name).is_some() || name == DEV_ONLY,
+            "{name} is in no layer"
+        );
     }
     for Edge { from, to, dev } in &edges {
         if from == to {
@@ -98,7 +122,10 @@ fn dependencies_point_down_the_layers() {
         } else if to == DEV_ONLY {
             assert!(dev, "{from} needs {DEV_ONLY} to build");
         } else if from != DEV_ONLY {
-            assert!(layer(from) > layer(to), "{from} depends on {to}, which is not below it");
+            assert!(
+                layer(from) > layer(to),
+                "{from} depends on {to}, which is not below it"
+            );
         }
     }
 }
