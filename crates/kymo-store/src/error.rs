@@ -103,6 +103,19 @@ pub enum Error {
         /// What is wrong.
         what: &'static str,
     },
+    /// A frame of a kind that must be understood is not.
+    #[error(
+        "`{}` was written by a newer kymo: a frame of kind {kind} at byte {offset} must be understood",
+        path.display()
+    )]
+    UnknownFrame {
+        /// The file.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// The kind.
+        kind: u8,
+    },
     /// A record is larger than a frame can be.
     #[error("a record of {bytes} bytes for `{}` is over the limit of {limit}", path.display())]
     RecordTooLarge {
@@ -137,6 +150,22 @@ pub enum Error {
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
+    },
+    /// A segment cannot be written or read.
+    #[error("segment `{}`: {source}", path.display())]
+    Segment {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: crate::segment::SegmentError,
+    },
+    /// A segment that was just written is not what it should be; it was not put in place.
+    #[error("segment `{}` does not read back as written: {what}", path.display())]
+    SealMismatch {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
     },
     /// There is no space left. Nothing durable is lost; what was not committed may be.
     #[error("no space left for trace `{}`", path.display())]
@@ -182,14 +211,26 @@ impl Error {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::DiskFull { .. } => true,
-            Self::Io { source, .. } => is_no_space(source),
+            Self::Io { source, .. }
+            | Self::Segment {
+                source: crate::segment::SegmentError::Io { source },
+                ..
+            } => is_no_space(source),
+            Self::Segment {
+                source: crate::segment::SegmentError::Parquet { source },
+                ..
+            } => parquet_is_no_space(source),
             _ => false,
         }
     }
 
     /// Tells whether bytes of the trace are damaged.
     pub fn is_corruption(&self) -> bool {
-        matches!(self, Self::Corrupt { .. })
+        match self {
+            Self::Corrupt { .. } | Self::SealMismatch { .. } => true,
+            Self::Segment { source, .. } => source.is_corruption(),
+            _ => false,
+        }
     }
 
     /// Tells whether another writer has the trace.
@@ -203,4 +244,16 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
     )
+}
+
+/// The Parquet writer wraps what the file below it said.
+fn parquet_is_no_space(error: &parquet::errors::ParquetError) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return is_no_space(error);
+        }
+        cause = error.source();
+    }
+    error.to_string().contains("no storage space")
 }

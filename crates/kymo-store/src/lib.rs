@@ -14,10 +14,33 @@
 //! A sealed trace can also be a single `.parquet` file. One [`Writer`] writes; any number of
 //! [`Trace`]s read at the same time, without a lock.
 
+mod check;
+mod contents;
+mod coverage;
+mod directory;
 mod error;
+pub mod failpoint;
+mod frame;
+pub mod fs;
+mod header;
+pub mod log;
+mod maintenance;
+pub mod manifest;
 mod record;
+mod repair;
+mod resume;
+pub mod segment;
+mod survey;
+mod trace;
+mod writer;
 
+pub use check::{CheckReport, Finding, Severity, check, check_with};
 pub use error::{Error, Format};
+pub use maintenance::{Maintenance, Work};
+pub use manifest::SegmentEntry;
 pub use record::{
     Committed, LiveObject, LogRecord, PlacedRecord, Resume, SessionInfo, TraceIdentity,
 };
+pub use repair::{RepairReport, repair, repair_with};
+pub use trace::{Count, Segment, Stats, Tail, Trace, pack};
+pub use writer::{Writer, WriterOptions};

@@ -63,6 +63,8 @@ pub enum LogRecord {
     Gap(Coverage),
     /// The wall clock stepped.
     ClockStep(ClockStep),
+    /// A step of how the trace came to be, such as an import with its losses.
+    Lineage(serde_json::Value),
 }
 
 impl LogRecord {
@@ -76,7 +78,7 @@ impl LogRecord {
             Self::Event(event) => Some(event.ts),
             Self::Gap(gap) => gap.to_ts.or(gap.from_ts),
             Self::ClockStep(step) => Some(step.at),
-            Self::Feed { .. } => None,
+            Self::Feed { .. } | Self::Lineage(_) => None,
         }
     }
 }

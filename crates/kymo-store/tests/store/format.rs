@@ -1,0 +1,157 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use kymo_model::{Cause, Clock as _, CoverageState, EventType};
+use kymo_store::fs::{Filesystem as _, ModelFs};
+use kymo_store::{Error, Format, LogRecord, WriterOptions};
+
+use crate::support::{
+    self, event, files, load_directory, observed, path, pods, resource, rows, session, trace,
+};
+
+/// What the fixture of format 1.0 holds: a segment, a closed log and an open one.
+fn make(fs: &ModelFs) {
+    let options = WriterOptions {
+        rotate_events: 4,
+        compact_at: 100,
+        ballast_bytes: 0,
+        low_water_bytes: 0,
+        ..WriterOptions::default()
+    };
+    let mut writer = support::create_with(fs, options).unwrap();
+    writer
+        .bind_cluster("3d2ac3cb-6b2b-4d4b-8a86-0a3f7f0f4a10")
+        .unwrap();
+    writer.begin_session(session()).unwrap();
+    let pods = writer.feed(&pods()).unwrap();
+    let nodes = writer.feed(&resource("nodes", "Node")).unwrap();
+    writer.append(observed(pods, Some("1"))).unwrap();
+    writer.append(observed(nodes, Some("1"))).unwrap();
+    for rv in 2..14 {
+        let (feed, name) = if rv % 3 == 0 {
+            (nodes, "node-0")
+        } else {
+            (pods, "web-0")
+        };
+        let event_type = if rv < 4 {
+            EventType::Added
+        } else {
+            EventType::Modified
+        };
+        writer
+            .append_event(event(feed, event_type, name, rv))
+            .unwrap();
+        writer.commit().unwrap();
+        if rv == 6 {
+            writer.maintenance().run_once().unwrap();
+        }
+    }
+    writer
+        .append(LogRecord::Transition {
+            feed: nodes,
+            epoch: 0,
+            ts: support::clock().now(),
+            state: CoverageState::Denied,
+            cause: Cause::Forbidden,
+            rv: Some("12".into()),
+            detail: Some("nodes is forbidden".into()),
+        })
+        .unwrap();
+    writer
+        .append_event(event(pods, EventType::Deleted, "web-0", 14))
+        .unwrap();
+    writer.close(Cause::Stop).unwrap();
+}
+
+fn fixture() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/format/1.0/trace.kymo")
+}
+
+/// Fault table row 35. To make the fixture of a new format, run this test with
+/// `KYMO_WRITE_FIXTURES=1`; fixtures of released formats never change.
+#[test]
+fn a_trace_of_format_1_0_is_read_whole() {
+    if std::env::var_os("KYMO_WRITE_FIXTURES").is_some() {
+        let fs = ModelFs::new();
+        make(&fs);
+        std::fs::create_dir_all(fixture()).unwrap();
+        for name in files(&fs) {
+            let bytes = fs.read(&path().join(&name)).unwrap();
+            std::fs::write(fixture().join(name), bytes).unwrap();
+        }
+    }
+    let fs = load_directory(&fixture());
+    let made = ModelFs::new();
+    make(&made);
+    let (old, new) = (trace(&fs).unwrap(), trace(&made).unwrap());
+    assert_eq!(old.format(), Format { major: 1, minor: 0 });
+    assert!(old.stats().segments > 0 && old.stats().logs > 0);
+    assert_eq!(rows(&old).unwrap(), rows(&new).unwrap());
+    assert_eq!(old.coverage(), new.coverage());
+    assert_eq!(old.identity(), new.identity());
+    assert_eq!(old.feeds(), new.feeds());
+    support::assert_whole(&fs);
+    // And it can be written to.
+    let mut writer = support::open(&fs).unwrap();
+    let feed = writer.feed(&pods()).unwrap();
+    let resume = writer.resume(feed).unwrap();
+    assert_eq!(resume.rv, Some("14".into()));
+    writer
+        .append_event(event(feed, EventType::Added, "web-1", 15))
+        .unwrap();
+    writer.close(Cause::Stop).unwrap();
+    assert_eq!(rows(&trace(&fs).unwrap()).unwrap().len(), 14);
+}
+
+/// Fault table row 35.
+#[test]
+fn a_trace_of_a_newer_major_format_is_refused() {
+    for (name, is_manifest) in [("manifest", true), ("000003.wal", false)] {
+        let fs = load_directory(&fixture());
+        let name = if is_manifest {
+            name.to_owned()
+        } else {
+            files(&fs)
+                .into_iter()
+                .find(|name| name.ends_with("wal"))
+                .unwrap()
+        };
+        let mut bytes = fs.read(&path().join(&name)).unwrap();
+        bytes[8..10].copy_from_slice(&2u16.to_le_bytes());
+        let crc = crc32c(&bytes[..92]);
+        bytes[92..96].copy_from_slice(&crc.to_le_bytes());
+        fs.write(&path().join(&name), &bytes);
+        let error = trace(&fs).unwrap_err();
+        assert!(
+            matches!(error, Error::NewerFormat { .. }),
+            "{name}: {error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains("has format 2.0, which is newer than this kymo reads (1.0)"),
+            "{error}"
+        );
+        let before = fs.operations();
+        assert!(matches!(support::open(&fs), Err(Error::NewerFormat { .. })));
+        assert_eq!(fs.operations(), before, "nothing was changed");
+    }
+}
+
+#[test]
+fn a_path_that_is_not_there_is_an_error_of_the_system() {
+    let fs = ModelFs::new();
+    assert!(matches!(trace(&fs), Err(Error::Io { .. })));
+    let shared = Arc::new(fs.clone());
+    assert_eq!(shared.kind(&path()).unwrap(), None);
+    assert!(matches!(support::open(&fs), Err(Error::Io { .. })));
+}
+
+/// CRC-32C, bit by bit: the fixture is judged by another implementation than the store's.
+fn crc32c(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
+        })
+    })
+}
