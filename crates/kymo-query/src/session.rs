@@ -26,6 +26,10 @@ use crate::source::{Source, TraceSource};
 use crate::statement::ReadStatement;
 use crate::{Error, Limits, functions, notes, table};
 
+/// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
+/// would be up to a hundred megabytes.
+const BATCH_ROWS: usize = 2_048;
+
 /// SQL over one or several traces, read only.
 ///
 /// Each trace is a schema under its name (`prod.events`); with one trace the schema can be left
@@ -214,6 +218,7 @@ fn state(
 ) -> Result<SessionState, Error> {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
+        .with_batch_size(BATCH_ROWS)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, traces.default_schema());
     if let Some(threads) = limits.threads {

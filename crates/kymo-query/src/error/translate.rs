@@ -54,9 +54,7 @@ fn find(error: &DataFusionError, phase: Phase, at: Option<Position>) -> Option<E
         DataFusionError::ResourcesExhausted(message) => Some(Error::Resources {
             message: message.clone(),
         }),
-        DataFusionError::IoError(error) => Some(Error::Spill {
-            message: error.to_string(),
-        }),
+        DataFusionError::IoError(error) => Some(spill(&error.to_string())),
         DataFusionError::ExecutionJoin(error) if error.is_panic() => Some(Error::Panicked {
             message: error.to_string(),
         }),
@@ -83,13 +81,22 @@ fn find_source(
 fn find_arrow(error: &ArrowError, phase: Phase, at: Option<Position>) -> Option<Error> {
     match error {
         ArrowError::ExternalError(inner) => find_source(inner.as_ref(), phase, at),
-        ArrowError::IoError(message, _) => Some(Error::Spill {
-            message: message.clone(),
-        }),
+        ArrowError::IoError(message, _) => Some(spill(message)),
         ArrowError::MemoryError(message) => Some(Error::Resources {
             message: message.clone(),
         }),
         other => Some(evaluation(other.to_string(), phase, at)),
+    }
+}
+
+/// A full spill directory comes as an error of reading and writing when it met the writer of a
+/// file; only its text tells, by the name of the setting.
+fn spill(message: &str) -> Error {
+    let message = message.to_owned();
+    if message.contains("max_temp_directory_size") {
+        Error::Resources { message }
+    } else {
+        Error::Spill { message }
     }
 }
 
