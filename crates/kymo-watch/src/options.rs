@@ -17,7 +17,7 @@ pub struct FeedConfig {
     pub seed: u64,
 }
 
-/// How a feed behaves. The defaults are those of docs/reliability.
+/// How a feed behaves. The defaults suit a production cluster.
 #[derive(Clone, Debug)]
 pub struct FeedOptions {
     /// Ask the server for metadata only, and keep nothing else. For Secrets.

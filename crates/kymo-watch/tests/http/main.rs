@@ -1,4 +1,5 @@
-//! The adapter and discovery over `kube::Client`, against a server of a few lines in memory.
+//! The adapter and discovery over `kube::Client`, against a server of a few lines in memory
+//! and, where connections matter, against a scripted API on a socket.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,3 +11,4 @@
 mod discovery;
 mod feed;
 mod server;
+mod socket;
