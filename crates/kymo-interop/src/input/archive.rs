@@ -101,7 +101,7 @@ pub(super) fn find_in_zip(path: &Path, limits: &Limits, inputs: &mut Inputs) -> 
     check_count(&archive, zip.len().saturating_sub(1), limits)?;
     for index in 0..zip.len() {
         let entry = zip.by_index_raw(index).map_err(failed)?;
-        let inside = entry.name().to_owned();
+        let inside = entry.name().map_err(failed)?.into_owned();
         check_entry(&archive, &inside)?;
         let name = format!("{archive}!{inside}");
         if entry.is_dir() {

@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(items, [r#"{"a":"]}\""}"#, r#"{"b":[1]}"#]);
         assert_eq!(end, Step::End);
         assert_eq!(head.recv.as_deref(), Some("2026-11-21T02:06:57Z"));
-        assert_eq!((head.item_kind(), head.rv), ("Pod", Some("9".into())));
+        assert_eq!((head.item_kind(), head.rv.clone()), ("Pod", Some("9".into())));
 
         let plain = r#"{"items":[],"kind":"List","metadata":{"continue":"x","n":1.5}}"#;
         let (items, end, head) = read(plain, 1000);

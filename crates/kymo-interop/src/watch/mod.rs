@@ -33,7 +33,9 @@ use std::sync::Arc;
 
 use kymo_anonymize::Policy;
 use kymo_model::{Cause, Clock, Feed, FeedId};
-use kymo_store::{LogRecord, SessionInfo, TraceIdentity, Writer, WriterOptions};
+use kymo_store::fs::RealFs;
+use kymo_store::segment::SegmentOptions;
+use kymo_store::{LogRecord, SessionInfo, Trace, TraceIdentity, Writer, WriterOptions};
 
 pub use loss::{LossReport, ResourceCount, Skipped, UnreadableLine};
 pub use merge::MissingTimes;
@@ -127,7 +129,7 @@ pub fn import(
     let report = fill(options, inputs, &made, workshop.path(), clock, progress)?;
     if output.extension().is_some_and(|extension| extension == "parquet") {
         let packed = workshop.path().join("trace.parquet");
-        kymo_store::pack(&made, &packed)?;
+        Trace::open(&made)?.write_single(Arc::new(RealFs), &packed, &SegmentOptions::default())?;
         made = packed;
     }
     fs::rename(&made, output).map_err(write_failed)?;
@@ -188,7 +190,7 @@ fn fill(
         "report": &report,
     });
     writer.append(LogRecord::Lineage(lineage))?;
-    let maintenance = writer.maintenance();
+    let mut maintenance = writer.maintenance();
     writer.close(Cause::Stop)?;
     maintenance.run_once()?;
     Ok(report)
@@ -198,6 +200,10 @@ fn fill(
 fn writer_options() -> WriterOptions {
     WriterOptions {
         commit_bytes: 64 << 20,
+        rotate_bytes: 1 << 30,
+        rotate_events: 250_000,
+        ballast_bytes: 0,
+        seal_chunk_bytes: 64 << 20,
         ..WriterOptions::default()
     }
 }

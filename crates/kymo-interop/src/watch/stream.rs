@@ -1,7 +1,6 @@
 //! Turns one stream into items: cuts, parses, names and redacts.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use kymo_anonymize::{Policy, redact};
 use kymo_model::{EventType, ObjectText, Timestamp, WatchLine};
@@ -9,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::item::{Item, Named, Object, What};
+use super::item::{Item, Object, What};
 use super::list::{ListReader, Step};
 use super::naming::Naming;
 use super::values::{Cut, next_value, skip_value};
@@ -107,6 +106,7 @@ impl<'a> StreamReader<'a> {
 
     /// Reads a complete value; `None` if it is a list.
     fn value(&mut self, line: u64, bytes: &[u8]) -> Option<Item> {
+        let bytes = bytes.trim_ascii_end();
         if let Some((recv, event)) = wrapped_event(bytes) {
             return Some(self.event(line, Some(recv), event));
         }
@@ -145,7 +145,6 @@ impl<'a> StreamReader<'a> {
                 code: status.code,
                 message: status.message,
             },
-            Ok(_) => return self.unreadable(line, recv, "a line of an unknown sort".to_owned()),
             Err(error) => return self.unreadable(line, recv, error.to_string()),
         };
         self.is_initial = false;
@@ -323,13 +322,6 @@ fn with_type(text: &str, has_version: &str, version: &str, has_kind: &str, kind:
     typed
 }
 
-impl Named {
-    /// Returns the name that kubectl takes, for reports.
-    pub(crate) fn label(named: Option<&Arc<Self>>) -> String {
-        named.map_or_else(|| "?".to_owned(), |named| named.resource.group_resource().to_string())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,6 +344,10 @@ mod tests {
         }
     }
 
+    fn resource(item: &Item) -> String {
+        item.named.as_ref().unwrap().resource.group_resource().to_string()
+    }
+
     fn reason(item: &Item) -> &str {
         match &item.what {
             What::Unreadable { reason } => reason,
@@ -371,7 +367,7 @@ mod tests {
             assert_eq!(items[0].recv.unwrap().to_string(), "2026-11-21T02:07:16.500000000Z");
             assert_eq!(&*object(&items[0]).body, POD);
             assert!(!object(&items[0]).is_listed);
-            assert_eq!(Named::label(items[0].named.as_ref()), "pods");
+            assert_eq!(resource(&items[0]), "pods");
         }
     }
 
@@ -414,7 +410,7 @@ mod tests {
         let items = items("core_v1_nodes", &format!("{list}{list}"));
         assert_eq!(items.len(), 102);
         assert!(matches!(items[50].what, What::ListEnd { is_complete: true, .. }));
-        assert_eq!(Named::label(items[101].named.as_ref()), "nodes");
+        assert_eq!(resource(&items[101]), "nodes");
     }
 
     #[test]

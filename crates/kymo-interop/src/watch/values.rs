@@ -78,10 +78,12 @@ pub(crate) fn next_value(
     if buffer.get(start) != Some(&b'{') {
         return Ok(Some(Cut::Stray));
     }
-    // Most values are one line, whose brackets need not be followed.
+    // Most values are one line, whose brackets need not be followed. One that is cut is still
+    // one line, unless it ends as only a line of a larger value does.
     let line = buffer.trim_ascii();
     let is_event = line.starts_with(b"{\"recv\":") || line.starts_with(b"{\"type\":");
-    if is_event && line.ends_with(b"}") && memchr::memmem::find(line, b"}{\"").is_none() {
+    let goes_on = matches!(line.last(), Some(b'{' | b'[' | b','));
+    if is_event && !goes_on && memchr::memmem::find(line, b"}{\"").is_none() {
         return Ok(Some(Cut::Value));
     }
     let mut nesting = Nesting::default();

@@ -1,0 +1,12 @@
+//! One file for each command: what is typed and what happens.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod inspect;
+#[cfg(feature = "query")]
+pub(crate) mod query;
+pub(crate) mod rbac;
+pub(crate) mod record;
+pub(crate) mod repair;

@@ -1,0 +1,110 @@
+//! From what libraries report to whose fault it is and what to do.
+
+use kymo_interop::Error as ImportError;
+use kymo_record::{Error as RecordError, Fault};
+use kymo_store::Error as StoreError;
+
+use crate::command_error::{CommandError, Kind};
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        Self::of_store(&error)
+    }
+}
+
+impl CommandError {
+    /// Says what is wrong with a trace.
+    pub(crate) fn of_store(error: &StoreError) -> Self {
+        let kind = match error {
+            StoreError::Exists { .. } | StoreError::NotATrace { .. } => Kind::Usage,
+            error if error.is_corruption() => Kind::Corrupt,
+            _ => Kind::Environment,
+        };
+        let told = Self::of(kind, error);
+        match store_hint(error) {
+            Some(hint) => told.hint(hint),
+            None => told,
+        }
+    }
+}
+
+#[cfg(feature = "query")]
+impl From<arrow::error::ArrowError> for CommandError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        match error {
+            arrow::error::ArrowError::IoError(_, error) => error.into(),
+            error => Self::of(Kind::Bug, &error),
+        }
+    }
+}
+
+fn store_hint(error: &StoreError) -> Option<String> {
+    Some(match error {
+        StoreError::Locked { .. } => "end it, or use another trace".to_owned(),
+        StoreError::Exists { .. } => "name a place where nothing is".to_owned(),
+        StoreError::NotATrace { .. } => {
+            "a trace is a directory that kymo made, or a `.parquet` file that it exported".to_owned()
+        }
+        StoreError::NewerFormat { .. } => "use a newer kymo".to_owned(),
+        error if error.is_disk_full() => "make space; what the trace holds is intact".to_owned(),
+        error if error.is_corruption() => {
+            "`kymo check` lists what is readable; `kymo repair` writes a copy of it".to_owned()
+        }
+        _ => return None,
+    })
+}
+
+impl From<RecordError> for CommandError {
+    fn from(error: RecordError) -> Self {
+        let kind = match error.fault() {
+            Fault::Usage => Kind::Usage,
+            Fault::Data => Kind::Corrupt,
+            Fault::Bug => Kind::Bug,
+            _ => Kind::Environment,
+        };
+        let hint = error.hint().or_else(|| match &error {
+            RecordError::Store(error) => store_hint(error),
+            _ => None,
+        });
+        let kind = match &error {
+            RecordError::Store(StoreError::NotATrace { .. } | StoreError::OtherCluster { .. }) => Kind::Usage,
+            _ => kind,
+        };
+        let error = Self::of(kind, &error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
+
+impl From<ImportError> for CommandError {
+    fn from(error: ImportError) -> Self {
+        if let ImportError::Store(error) = error {
+            return error.into();
+        }
+        let kind = if error.is_bad_request() {
+            Kind::Usage
+        } else if error.is_bad_input() {
+            Kind::Corrupt
+        } else {
+            Kind::Environment
+        };
+        let hint = match &error {
+            ImportError::NoTime { .. } => Some(
+                "give the time of the first event with `--start 2026-11-21T02:07:16Z`, or `--live` to take the time of reading",
+            ),
+            ImportError::OutputExists { .. } => Some("name a trace that does not exist yet"),
+            ImportError::NoStream { .. } => {
+                Some("streams in folders and archives end in .ndjson, .jsonl or .json, and .gz or .zst")
+            }
+            ImportError::NoEvent { .. } => Some("`kymo import watch --help` tells what is read"),
+            _ => None,
+        };
+        let error = Self::of(kind, &error);
+        match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
+}
