@@ -214,6 +214,36 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Returns how many characters from its place on it is about: those of a name, else one.
+    pub fn length(&self) -> usize {
+        match self {
+            Self::UnknownTable { name, .. }
+            | Self::UnknownColumn { name, .. }
+            | Self::UnknownFunction { name, .. } => name.chars().count().max(1),
+            _ => 1,
+        }
+    }
+
+    /// Returns what helps to put it right, as a sentence for people.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::UnknownTable { .. } => Some("`SHOW TABLES` lists the tables"),
+            Self::UnknownColumn { .. } => Some("`DESCRIBE events` lists the columns of a table"),
+            Self::UnknownFunction { .. } => Some("`SHOW FUNCTIONS` lists the functions"),
+            Self::Resources { .. } => {
+                Some("ask for fewer columns or a shorter time, or raise the limits")
+            }
+            Self::Timeout { .. } => {
+                Some("ask for a shorter time or fewer kinds, or raise the limit")
+            }
+            Self::Decode { .. } => Some("`kymo check` lists what is readable"),
+            Self::Store { source } if source.is_corruption() => {
+                Some("`kymo check` lists what is readable")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<kymo_store::Error> for Error {

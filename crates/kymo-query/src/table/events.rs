@@ -4,13 +4,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use tokio::task::JoinError;
 
+use super::batches::panic_message;
 use super::events_scan::EventsExec;
 use super::pushdown;
+use crate::Error;
 use crate::conditions::Conditions;
 use crate::source::{EventsRequest, Source};
 
@@ -30,6 +33,13 @@ impl EventsTable {
             source,
             schema,
         }
+    }
+}
+
+fn join_message(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => panic_message(panic.as_ref()),
+        Err(error) => error.to_string(),
     }
 }
 
@@ -89,12 +99,18 @@ impl TableProvider for EventsTable {
             conditions,
             limit,
         };
-        let exec = EventsExec::begin(
-            Arc::clone(&self.trace),
-            Arc::clone(&self.source),
-            request,
-            state.config().target_partitions(),
-        )?;
+        let (trace, source) = (Arc::clone(&self.trace), Arc::clone(&self.source));
+        let partitions = state.config().target_partitions();
+        // Reads the ends of files, so it may block, and what it reads is not trusted.
+        let begun = tokio::task::spawn_blocking(move || {
+            EventsExec::begin(trace, source, request, partitions)
+        });
+        let exec = begun.await.map_err(|error| {
+            DataFusionError::from(Error::Decode {
+                trace: self.trace.to_string(),
+                message: join_message(error),
+            })
+        })??;
         Ok(Arc::new(exec))
     }
 }

@@ -24,6 +24,14 @@ fn a_panic_while_decoding_is_an_error_of_the_trace() {
 }
 
 #[test]
+fn a_panic_while_beginning_to_read_is_an_error_of_the_trace() {
+    let session = session_over(Memory::that(Mischief::PanicAtOnce));
+    let error = run(&session, "SELECT name FROM events").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    assert!(error.to_string().contains("no such row group"), "{error}");
+}
+
+#[test]
 fn an_error_of_the_store_comes_through_an_aggregate_whole() {
     let session = session_over(Memory::that(Mischief::Fail));
     let error = run(

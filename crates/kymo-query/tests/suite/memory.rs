@@ -21,6 +21,8 @@ pub(crate) enum Mischief {
     None,
     /// The decoder panics after the first batch.
     Panic,
+    /// What begins a scan panics.
+    PanicAtOnce,
     /// The decoder fails after the first batch.
     Fail,
     /// The same batch comes again and again.
@@ -78,6 +80,7 @@ impl Source for Memory {
 
     fn scan(&self, request: &EventsRequest) -> Result<EventsScan, Error> {
         assert!(!request.columns.is_empty());
+        assert!(self.mischief != Mischief::PanicAtOnce, "no such row group");
         let feeds = story::feeds();
         let mut rows: Vec<(i64, Event)> = (1..).zip(story::events()).collect();
         rows.retain(|(_, event)| accepts(request, event, feed_of(&feeds, event)));
