@@ -57,6 +57,12 @@ impl Upkeep {
     }
 }
 
+impl Drop for Upkeep {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
 /// A failure is told and tried again: the log keeps everything until it is sealed.
 fn work(maintenance: &mut Maintenance, stop: &AtomicBool, tally: &Tally) {
     while !stop.load(Ordering::Relaxed) {

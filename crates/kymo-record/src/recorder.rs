@@ -207,8 +207,10 @@ impl Recorder {
         let inlet = Inlet::new(entries, Gate::new(budget.in_flight), intake_view);
 
         // Feeds, discovery and credentials end first; what only looks on ends last.
+        // Should this future be dropped, the guards end them all, and the ledger ends with them.
         let feeds = CancellationToken::new();
         let lookers = CancellationToken::new();
+        let guards = (feeds.clone().drop_guard(), lookers.clone().drop_guard());
         let (clients, clients_view) = watch::channel(cluster.client().clone());
         let (recheck, recheck_view) = watch::channel(0);
         let drain = Arc::new(Drain {
@@ -301,7 +303,7 @@ impl Recorder {
         let passed = clock.monotonic().saturating_sub(stopping);
         let left = config.stop_limit.mul_f64(0.9).saturating_sub(passed);
         upkeep.join(left).await;
-        lookers.cancel();
+        drop(guards);
         around.shutdown().await;
         let ledger_ended = match result {
             Some(Ok(Ok(closed))) => closed.clean,

@@ -43,7 +43,7 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
     running.until(|status| status.feeds.observed == feeds + 1).await;
 
     let third = rig.server.delete("widgets.acme.com", "w");
-    running.until_durable(7).await;
+    running.until_durable(6).await;
     rig.server.remove_resource("widgets.acme.com");
     rig.server.delete(
         "customresourcedefinitions.apiextensions.k8s.io",

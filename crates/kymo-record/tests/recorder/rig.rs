@@ -8,7 +8,7 @@ use kymo_model::{Cause, Coverage, CoverageState, Event, EventType, SystemClock};
 use kymo_record::{Config, Error, Recorder, Status, Summary};
 use kymo_store::fs::{Filesystem, ModelFs};
 use kymo_store::Trace;
-use kymo_testkit::scripted::ScriptedServer;
+use kymo_testkit::scripted::{RequestMatch, ScriptedServer};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -83,6 +83,20 @@ impl Rig {
             resource,
             serde_json::json!({"metadata": {"name": name}, "data": {"number": number.to_string()}}),
         )
+    }
+
+    /// Returns how often a resource was listed, audits left out.
+    pub(crate) fn lists(&self, resource: &str) -> usize {
+        let streamed = RequestMatch::watches(resource).query("sendInitialEvents", "true");
+        let pages = self
+            .server
+            .requests_of(&RequestMatch::lists(resource))
+            .into_iter()
+            .filter(|request| {
+                let accept = request.header("accept").unwrap_or_default();
+                !accept.contains("PartialObjectMetadata")
+            });
+        pages.count() + self.server.requests_of(&streamed).len()
     }
 
     pub(crate) fn read(&self) -> Recorded {
