@@ -23,7 +23,7 @@ use crate::catalog::{CATALOG, OnlyCatalog, Traces};
 use crate::error::{Phase, translate};
 use crate::object_stores::NoObjectStores;
 use crate::source::{Source, TraceSource};
-use crate::statement::ReadStatement;
+use crate::statement::{Named, ReadStatement};
 use crate::{Error, Limits, functions, notes, table};
 
 /// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
@@ -106,6 +106,16 @@ impl QuerySession {
 
     /// Finds tables that do not exist before the engine does, to say which one was meant.
     fn check_tables(&self, state: &SessionState, statement: &ReadStatement) -> Result<(), Error> {
+        for function in &statement.table_functions {
+            let name = function.name.to_string();
+            if !state.table_functions().contains_key(&name.to_lowercase()) {
+                return Err(Error::UnknownFunction {
+                    name,
+                    nearest: None,
+                    position: function.position,
+                });
+            }
+        }
         let references = state
             .resolve_table_references(&statement.statement)
             .map_err(|error| translate(error, Phase::Planning))?;
@@ -114,7 +124,8 @@ impl QuerySession {
             let resolved = reference
                 .clone()
                 .resolve(&defaults.default_catalog, &defaults.default_schema);
-            if !exists(state, resolved) {
+            let is_function = named(&statement.table_functions, &reference).is_some();
+            if !is_function && !exists(state, resolved) {
                 return Err(self.unknown_table(&reference, statement));
             }
         }
@@ -122,21 +133,21 @@ impl QuerySession {
     }
 
     fn unknown_table(&self, reference: &TableReference, statement: &ReadStatement) -> Error {
-        let name = reference.to_string();
-        let position = statement
-            .relations
-            .iter()
-            .find(|(relation, _)| {
-                let written = relation.to_string().replace('"', "");
-                written.eq_ignore_ascii_case(&name)
-            })
-            .and_then(|(_, position)| *position);
         Error::UnknownTable {
+            name: reference.to_string(),
             nearest: self.traces.nearest(reference.schema(), reference.table()),
-            name,
-            position,
+            position: named(&statement.relations, reference).and_then(|named| named.position),
         }
     }
+}
+
+/// Finds where a statement names what the engine resolved.
+fn named<'a>(names: &'a [Named], reference: &TableReference) -> Option<&'a Named> {
+    let wanted = reference.to_string();
+    names.iter().find(|named| {
+        let written = named.name.to_string().replace('"', "");
+        written.eq_ignore_ascii_case(&wanted)
+    })
 }
 
 impl fmt::Debug for QuerySession {

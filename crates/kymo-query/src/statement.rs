@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, Query, Select, Statement as SqlStatement, Visit, Visitor,
+    ObjectName, Query, Select, Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
@@ -26,8 +26,33 @@ const NO_FILES: &str = "a query reads the traces it was given, never a file that
 pub(crate) struct ReadStatement {
     /// What the engine plans.
     pub(crate) statement: Statement,
-    /// The tables it names, with their places.
-    pub(crate) relations: Vec<(ObjectName, Option<Position>)>,
+    /// The tables it names.
+    pub(crate) relations: Vec<Named>,
+    /// The table functions it calls.
+    pub(crate) table_functions: Vec<Named>,
+}
+
+/// A name in a statement.
+#[derive(Debug)]
+pub(crate) struct Named {
+    /// As it was written.
+    pub(crate) name: ObjectName,
+    /// Where it begins.
+    pub(crate) position: Option<Position>,
+}
+
+impl Named {
+    fn new(name: &ObjectName) -> Self {
+        let first = name.0.first().and_then(|part| part.as_ident());
+        let start = first.map(|ident| ident.span.start);
+        Self {
+            name: name.clone(),
+            position: start.filter(|start| start.line > 0).map(|start| Position {
+                line: start.line,
+                column: start.column,
+            }),
+        }
+    }
 }
 
 impl ReadStatement {
@@ -58,6 +83,7 @@ impl ReadStatement {
         Ok(Self {
             statement,
             relations: reader.relations,
+            table_functions: reader.table_functions,
         })
     }
 }
@@ -118,7 +144,8 @@ fn verb(statement: &str) -> &str {
 /// Walks through a statement: refuses what does more than read, notes the tables.
 #[derive(Default)]
 struct Reader {
-    relations: Vec<(ObjectName, Option<Position>)>,
+    relations: Vec<Named>,
+    table_functions: Vec<Named>,
 }
 
 impl Visitor for Reader {
@@ -151,20 +178,27 @@ impl Visitor for Reader {
         }
     }
 
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        } = factor
+        {
+            self.table_functions.push(Named::new(name));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<Error> {
-        let idents = || relation.0.iter().filter_map(|part| part.as_ident());
-        if idents().any(|ident| ident.quote_style == Some('\'')) {
+        let mut idents = relation.0.iter().filter_map(|part| part.as_ident());
+        if idents.any(|ident| ident.quote_style == Some('\'')) {
             return ControlFlow::Break(Error::Refused {
                 what: format!("FROM {relation}"),
                 reason: NO_FILES,
             });
         }
-        let start = idents().next().map(|ident| ident.span.start);
-        let position = start.filter(|start| start.line > 0).map(|start| Position {
-            line: start.line,
-            column: start.column,
-        });
-        self.relations.push((relation.clone(), position));
+        self.relations.push(Named::new(relation));
         ControlFlow::Continue(())
     }
 }

@@ -11,6 +11,7 @@ mod hostile;
 mod limits;
 mod memory;
 mod notes;
+mod places;
 mod pushdown;
 mod rows;
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use async_trait::async_trait;
 use datafusion::arrow::datatypes::DataType;
 use kymo_query::{Error, Limits, QuerySession};
 use sqllogictest::{
@@ -14,6 +15,7 @@ use crate::traces;
 
 struct Session(QuerySession);
 
+#[async_trait]
 impl AsyncDB for Session {
     type Error = Error;
     type ColumnType = DefaultColumnType;
