@@ -126,9 +126,10 @@ fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
 fn not_parsed(error: &clap::Error, json_errors: bool) -> ExitCode {
     if error.use_stderr() && json_errors {
         let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default();
-        let message = message.strip_prefix("error: ").unwrap_or(message);
-        let error = CommandError::usage(message);
+        let first: Vec<&str> =
+            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let message = first.join(" ");
+        let error = CommandError::usage(message.strip_prefix("error: ").unwrap_or(&message));
         Ui::new(ColorChoice::Never, false, true).report(&error);
         return ExitCode::from(error.kind.exit_code());
     }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use kymo_store::{Severity, check as check_trace};
 
 use crate::command_error::CommandError;
-use crate::ui::{Ui, count, escape_line};
+use crate::ui::{Ui, escape_line, of};
 
 /// Read every byte of a trace and say what is wrong
 ///
@@ -34,9 +34,9 @@ pub(crate) fn check(ui: &Ui, args: &CheckArgs) -> Result<(), CommandError> {
         Some(Severity::Warning) => "everything can be read",
         Some(Severity::Error) => "damaged",
     };
-    let (events, segments, logs) =
-        (count(report.events), count(report.segments as u64), count(report.logs as u64));
-    writeln!(out, "{verdict}: {events} events in {segments} segments and {logs} logs")?;
+    let events = of(report.events, "event");
+    let (segments, logs) = (of(report.segments as u64, "segment"), of(report.logs as u64, "log"));
+    writeln!(out, "{verdict}: {events} in {segments} and {logs}")?;
     out.flush()?;
     drop(out);
     match worst {

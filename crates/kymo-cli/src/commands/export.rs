@@ -6,7 +6,7 @@ use kymo_store::fs::RealFs;
 use kymo_store::segment::SegmentOptions;
 
 use crate::command_error::CommandError;
-use crate::ui::{Ui, bytes, count};
+use crate::ui::{Ui, bytes, of};
 
 /// The formats.
 #[derive(Debug, clap::Subcommand)]
@@ -46,7 +46,7 @@ pub(crate) fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandErro
         trace.write_single(fs, &args.output, &options)?
     };
     drop(progress);
-    let (rows, size, output) = (count(summary.rows), bytes(summary.bytes), args.output.display());
-    ui.message(&format!("wrote {rows} rows, {size}, to `{output}`"));
+    let (rows, size, output) = (of(summary.rows, "row"), bytes(summary.bytes), args.output.display());
+    ui.message(&format!("wrote {rows}, {size}, to `{output}`"));
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::argument;
 use crate::command_error::CommandError;
 use crate::environment;
 use crate::signal;
-use crate::ui::{Ui, count};
+use crate::ui::{Ui, of};
 
 /// The formats.
 #[derive(Debug, clap::Subcommand)]
@@ -87,7 +87,7 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
         let line = shown.progress();
         watch::import(&options, &clock, &mut |progress| {
             line.set(&match progress {
-                Progress::Reading { events } => format!("{} events read", count(events)),
+                Progress::Reading { events } => format!("{} read", of(events, "event")),
                 Progress::Sealing => "sealing".to_owned(),
             });
             // A live stream ends with its writer, which the same interrupt ends.

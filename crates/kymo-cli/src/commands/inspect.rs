@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use kymo_model::{Coverage, CoverageState, EventType, Feed, GroupResource, Timestamp};
+use kymo_model::{Cause, Coverage, CoverageState, EventType, Feed, GroupResource, Timestamp};
 use kymo_store::{Stats, Trace};
 use serde::Serialize;
 
 use crate::command_error::CommandError;
-use crate::ui::{Align, Table, Ui, bytes, count, escape_line};
+use crate::ui::{Align, Table, Ui, bytes, count, escape_line, of};
 
 /// Show what is in a trace
 ///
@@ -151,7 +151,9 @@ impl Inspection {
             feeds: trace.feeds().len(),
             gaps: coverage
                 .iter()
-                .filter(|row| is_gap(row))
+                .enumerate()
+                .filter(|(index, row)| is_gap(row, coverage.iter().skip(index + 1)))
+                .map(|(_, row)| row)
                 .map(|row| gap(row, row.feed.and_then(|id| trace.feeds().get(&id))))
                 .collect(),
             lineage: trace.lineage().to_vec(),
@@ -160,7 +162,7 @@ impl Inspection {
 
     fn write(&self, out: &mut dyn Write, width: Option<usize>) -> std::io::Result<()> {
         let line = |text: &str| escape_line(text).into_owned();
-        let parts = format!("{} segments, {} logs", self.segments, self.logs);
+        let parts = [of(self.segments as u64, "segment"), of(self.logs as u64, "log")].join(", ");
         writeln!(out, "trace     {} ({}, {parts})", line(&self.trace), bytes(self.bytes))?;
         writeln!(out, "id        {} (format {})", self.id, self.format)?;
         let cluster = self.cluster.as_deref().unwrap_or("unknown");
@@ -188,7 +190,8 @@ impl Inspection {
             }
         }
         writeln!(out)?;
-        writeln!(out, "coverage  {} feeds, {} gaps", count(self.feeds as u64), count(self.gaps.len() as u64))?;
+        let (feeds, gaps) = (of(self.feeds as u64, "feed"), of(self.gaps.len() as u64, "gap"));
+        writeln!(out, "coverage  {feeds}, {gaps}")?;
         self.write_gaps(out, width)?;
         for step in &self.lineage {
             writeln!(out, "lineage   {}", line(&lineage_line(step)))?;
@@ -265,11 +268,13 @@ fn resources(stats: &Stats, rate: &dyn Fn(u64) -> Option<f64>) -> Vec<Resource> 
     rows
 }
 
-/// The stretch behind the last session is no gap: the trace does not claim to know it.
-fn is_gap(row: &Coverage) -> bool {
-    let is_seen = matches!(row.state, CoverageState::Observed | CoverageState::Absent);
-    let is_end = row.state == CoverageState::Unobserved && row.to_ts.is_none();
-    !is_seen && !is_end
+/// The stretch after the last stop is no gap: the trace does not claim to know it.
+fn is_gap<'a>(row: &Coverage, mut later: impl Iterator<Item = &'a Coverage>) -> bool {
+    if matches!(row.state, CoverageState::Observed | CoverageState::Absent) {
+        return false;
+    }
+    let is_stop = row.state == CoverageState::Unobserved && row.cause == Cause::Stop;
+    !is_stop || later.any(|next| next.feed == row.feed && next.state == CoverageState::Observed)
 }
 
 fn gap(row: &Coverage, feed: Option<&Feed>) -> Gap {

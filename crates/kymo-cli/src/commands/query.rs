@@ -98,33 +98,32 @@ fn explain(error: &Error, sql: &str) -> CommandError {
         ErrorKind::Bug => Kind::Bug,
     };
     let mut told = CommandError::of(kind, error);
-    if let Some(position) = error.position() {
-        let place = (position.line, position.column);
-        if let Some(excerpt) = excerpt(sql, place) {
-            told = told.excerpt(excerpt);
-        }
+    if let Some(position) = error.position()
+        && let Some(excerpt) = excerpt(sql, (position.line, position.column), error.length())
+    {
+        told = told.excerpt(excerpt);
     }
-    match error {
-        Error::UnknownTable { .. } => told.hint("`SHOW TABLES` lists the tables"),
-        Error::UnknownColumn { .. } => told.hint("`DESCRIBE events` lists the columns of a table"),
-        Error::Resources { .. } => told.hint("allow more with `--memory-limit`, or ask for less"),
-        Error::Timeout { .. } => told.hint("allow more with `--timeout`, or ask for less"),
+    match (error, error.hint()) {
+        (_, Some(hint)) => told.hint(hint),
+        (Error::Resources { .. }, None) => {
+            told.hint("allow more with `--memory-limit`, or ask for less")
+        }
+        (Error::Timeout { .. }, None) => told.hint("allow more with `--timeout`, or ask for less"),
         _ => told,
     }
 }
 
-/// Shows a line of the statement with a mark below the word at a place.
-fn excerpt(sql: &str, (line, column): (u64, u64)) -> Option<String> {
+/// Shows a line of the statement with a mark below a place.
+fn excerpt(sql: &str, (line, column): (u64, u64), length: usize) -> Option<String> {
     let text = sql.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
     let before = usize::try_from(column.saturating_sub(1)).ok()?.min(text.chars().count());
     // Tabs stay tabs, so that the mark stands below what it means.
     let indent: String =
         text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-    let is_word = |c: &char| c.is_alphanumeric() || *c == '_';
-    let length = text.chars().skip(before).take_while(is_word).count().max(1);
+    let room = (text.chars().count() - before).max(1);
     let number = line.to_string();
     let margin = " ".repeat(number.len());
-    let mark = "^".repeat(length);
+    let mark = "^".repeat(length.clamp(1, room));
     Some(format!("{margin} |\n{number} | {text}\n{margin} | {indent}{mark}"))
 }
 
@@ -133,12 +132,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mark_stands_below_the_word() {
+    fn the_mark_stands_below_the_place() {
         assert_eq!(
-            excerpt("SELECT\n\tcount, nme\nFROM events", (2, 9)).unwrap(),
+            excerpt("SELECT\n\tcount, nme\nFROM events", (2, 9), 3).unwrap(),
             "  |\n2 | \tcount, nme\n  | \t       ^^^",
         );
-        assert_eq!(excerpt("SELECT", (1, 99)).unwrap(), "  |\n1 | SELECT\n  |       ^");
-        assert_eq!(excerpt("SELECT", (7, 1)), None);
+        assert_eq!(excerpt("SELECT", (1, 99), 3).unwrap(), "  |\n1 | SELECT\n  |       ^");
+        assert_eq!(excerpt("SELECT", (7, 1), 1), None);
     }
 }

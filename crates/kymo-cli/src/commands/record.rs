@@ -11,7 +11,7 @@ use crate::argument;
 use crate::command_error::CommandError;
 use crate::environment;
 use crate::signal;
-use crate::ui::{Ui, bytes, count};
+use crate::ui::{Ui, bytes, of};
 
 /// Record a cluster into a trace
 ///
@@ -127,8 +127,8 @@ pub(crate) async fn record(ui: &Ui, args: &RecordArgs) -> Result<(), CommandErro
     let verb = if plan.resumed { "continuing" } else { "recording" };
     let version = plan.server_version.as_deref().unwrap_or("of unknown version");
     ui.message(&format!(
-        "{verb} {} feeds of {} ({version}) in `{}`",
-        plan.feeds.len(),
+        "{verb} {} of {} ({version}) in `{}`",
+        of(plan.feeds.len() as u64, "feed"),
         plan.server,
         output.display(),
     ));
@@ -140,8 +140,14 @@ pub(crate) async fn record(ui: &Ui, args: &RecordArgs) -> Result<(), CommandErro
     let show = tokio::spawn(async move {
         let progress = shown.progress();
         let mut logged = tokio::time::Instant::now();
+        let mut forbidden = 0;
         while status.changed().await.is_ok() {
-            let line = status_line(&status.borrow_and_update());
+            let snapshot = status.borrow_and_update().clone();
+            if snapshot.feeds.denied > forbidden {
+                shown.warning(&forbidden_line(snapshot.feeds.denied));
+            }
+            forbidden = snapshot.feeds.denied;
+            let line = status_line(&snapshot);
             if shown.is_interactive() {
                 progress.set(&line);
             } else if logged.elapsed() >= LOG_INTERVAL {
@@ -167,17 +173,22 @@ fn default_output(now: kymo_model::Timestamp) -> PathBuf {
     PathBuf::from(format!("recording-{time}.kymo"))
 }
 
+fn forbidden_line(feeds: usize) -> String {
+    let feeds = of(feeds as u64, "feed");
+    format!("the server forbids {feeds}; `kymo rbac --check` tells which permissions are missing")
+}
+
 fn status_line(status: &Status) -> String {
     let feeds = &status.feeds;
     let mut line = format!(
-        "{} events  {:.0}/s  {} on disk  lag {:.1} s  {} of {} feeds observed  {} gaps",
-        count(status.events),
+        "{}  {:.0}/s  {} on disk  lag {:.1} s  {} of {} feeds observed  {}",
+        of(status.events, "event"),
         status.events_per_second,
         bytes(status.durable_bytes),
         status.lag.as_secs_f64(),
         feeds.observed,
         feeds.total(),
-        count(status.gaps),
+        of(status.gaps, "gap"),
     );
     for (name, number) in feeds.by_name() {
         if number > 0 && !matches!(name, "observed" | "starting") {
@@ -195,14 +206,14 @@ fn status_line(status: &Status) -> String {
 
 fn summary_line(summary: &Summary) -> String {
     format!(
-        "session {}: {} events of {} feeds in {:.1} s, {} received, {} written, {} gaps",
+        "session {}: {} of {} in {:.1} s, {} received, {} written, {}",
         summary.session,
-        count(summary.events),
-        summary.feeds,
+        of(summary.events, "event"),
+        of(summary.feeds as u64, "feed"),
         summary.duration.as_secs_f64(),
         bytes(summary.received_bytes),
         bytes(summary.durable_bytes),
-        count(summary.gaps),
+        of(summary.gaps, "gap"),
     )
 }
 

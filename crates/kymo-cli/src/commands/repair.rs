@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use crate::command_error::CommandError;
 use crate::environment;
-use crate::ui::{Ui, count};
+use crate::ui::{Ui, of};
 
 /// Copy all that is readable of a damaged trace into a new one
 ///
@@ -27,7 +27,7 @@ pub(crate) fn repair(ui: &Ui, args: &RepairArgs) -> Result<(), CommandError> {
     for fault in &report.faults {
         ui.warning(fault);
     }
-    let (events, output) = (count(report.events), args.output.display());
-    ui.message(&format!("copied {events} events to `{output}`"));
+    let (events, output) = (of(report.events, "event"), args.output.display());
+    ui.message(&format!("copied {events} to `{output}`"));
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write};
 use indicatif::MultiProgress;
 
 pub(crate) use escape::{escape, escape_line};
-pub(crate) use number::{bytes, count};
+pub(crate) use number::{bytes, count, of};
 pub(crate) use progress::Progress;
 pub(crate) use table::{Align, Table};
 
@@ -137,10 +137,10 @@ impl Ui {
         }
     }
 
-    /// Shows what libraries log: warnings, with `verbose` more, or what `KYMO_LOG` names.
+    /// Shows what libraries log: our own warnings, with `verbose` more, or what `KYMO_LOG` names.
     pub(crate) fn log_to_stderr(&self, verbose: u8) {
         let level = match verbose {
-            0 => "error",
+            0 => "off,kymo_record=warn,kymo_store=warn,kymo_watch=warn",
             1 => "info",
             _ => "debug",
         };

@@ -48,6 +48,8 @@ struct FeedState {
     versions: HashMap<Arc<str>, Rv>,
     live: HashMap<String, Live>,
     last_deleted: Option<(String, Option<Rv>)>,
+    /// Whether the items of a list are coming.
+    in_list: bool,
     /// The objects that the present list showed, when there were live objects before it.
     listed: Option<HashSet<String>>,
     /// When the first and the last object came whose beginning is missing, and how many.
@@ -73,12 +75,12 @@ impl Fold {
     /// Takes one item.
     pub(crate) fn take(&mut self, timed: Timed, log: &mut impl Log) -> Result<(), Error> {
         let Timed { ts, is_time_missing, source, item } = timed;
-        self.report.missing_times += u64::from(is_time_missing && item.recv.is_none());
-        self.report.note_time(ts);
         let Item { line, named, what, .. } = item;
         if let What::Unreadable { reason } = &what {
             return self.unreadable(ts, &source, line, reason, named.as_deref(), log);
         }
+        self.report.missing_times += u64::from(is_time_missing);
+        self.report.note_time(ts);
         let Some(named) = named else {
             // A bookmark or an error in front of everything that tells the resource.
             self.report.note_unreadable(&source, line, "nothing tells its resource");
@@ -297,8 +299,9 @@ impl FeedState {
         log: &mut impl Log,
     ) -> Result<(), Error> {
         let identity = identity(&object.key);
-        if object.is_listed && !self.live.is_empty() && self.listed.is_none() && object.rv.is_some() {
-            self.listed = Some(HashSet::new());
+        if object.is_listed != self.in_list {
+            self.in_list = object.is_listed;
+            self.listed = (object.is_listed && !self.live.is_empty()).then(HashSet::new);
         }
         if let Some(listed) = &mut self.listed {
             listed.insert(identity.clone());
@@ -372,7 +375,9 @@ impl FeedState {
     ) -> Result<(), Error> {
         report.count(&self.label).lists += 1;
         self.observe(ts, None, log)?;
-        let listed = self.listed.take();
+        // A list without items shows that all objects are gone.
+        let is_empty = !std::mem::take(&mut self.in_list);
+        let listed = self.listed.take().or_else(|| is_empty.then(HashSet::new));
         if let Some(listed) = listed.filter(|_| is_complete) {
             let mut gone: Vec<String> =
                 self.live.keys().filter(|identity| !listed.contains(*identity)).cloned().collect();
@@ -511,6 +516,22 @@ mod tests {
         ]);
         assert_eq!(records.len(), 4, "{records:?}");
         assert_eq!(report.resources["pods"].duplicates, 2);
+    }
+
+    #[test]
+    fn the_first_list_infers_nothing_and_an_empty_later_one_everything() {
+        let (records, report) = fold(vec![
+            object(Added, "u1", "5", true),
+            object(Added, "u2", "6", true),
+            What::ListEnd { rv: Some("9".into()), is_complete: true },
+        ]);
+        assert_eq!(records.len(), 5, "{records:?}");
+        assert_eq!(report.resources["pods"].inferred, 0);
+        let (_, report) = fold(vec![
+            object(Added, "u1", "5", false),
+            What::ListEnd { rv: Some("9".into()), is_complete: true },
+        ]);
+        assert_eq!(report.resources["pods"].inferred, 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kymo_model::{Clock, Timestamp};
 
-use super::item::Item;
+use super::item::{Item, What};
 use super::spool::SpoolReader;
 use super::stream::StreamReader;
 use crate::Error;
@@ -66,9 +66,46 @@ pub(crate) struct Timed {
 struct Open {
     source: Source,
     name: Arc<str>,
-    next: Option<Item>,
+    /// Items read ahead: the next one, and more only where the first could not be read.
+    ahead: VecDeque<Item>,
     last_ts: Option<Timestamp>,
 }
+
+impl Open {
+    /// Reads up to the first item that can tell whether the stream has times; `None` for a
+    /// stream without items.
+    fn begin(mut source: Source) -> Result<Option<Self>, Error> {
+        let mut ahead = VecDeque::new();
+        while let Some(item) = source.next()? {
+            let tells_nothing = item.recv.is_none() && matches!(item.what, What::Unreadable { .. });
+            ahead.push_back(item);
+            if !tells_nothing || ahead.len() >= READ_AHEAD {
+                break;
+            }
+        }
+        let last_ts = ahead.back().and_then(|item| item.recv);
+        Ok((!ahead.is_empty()).then(|| Self {
+            name: Arc::from(source.name()),
+            source,
+            ahead,
+            last_ts,
+        }))
+    }
+
+    /// Takes the next item and reads the one behind it.
+    fn take(&mut self) -> Result<Option<Item>, Error> {
+        let Some(item) = self.ahead.pop_front() else {
+            return Ok(None);
+        };
+        if self.ahead.is_empty() {
+            self.ahead.extend(self.source.next()?);
+        }
+        Ok(Some(item))
+    }
+}
+
+/// How many unreadable values at the start of a stream are passed over to find its times.
+const READ_AHEAD: usize = 1000;
 
 /// Gives items in the order of receive times where all streams have them, else stream after
 /// stream. Holds one item of each stream.
@@ -91,15 +128,8 @@ impl Merge {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let mut open = Vec::with_capacity(sources.len());
-        for mut source in sources {
-            if let Some(next) = source.next()? {
-                open.push(Open {
-                    name: Arc::from(source.name()),
-                    source,
-                    last_ts: next.recv,
-                    next: Some(next),
-                });
-            }
+        for source in sources {
+            open.extend(Open::begin(source)?);
         }
         let has_times = open.iter().all(|stream| stream.last_ts.is_some());
         let mut this = Self {
@@ -128,24 +158,24 @@ impl Merge {
             return self.next_merged(ts, index);
         }
         while let Some(stream) = self.queue.front_mut() {
-            let Some(item) = stream.next.take() else {
+            let Some(item) = stream.take()? else {
                 self.queue.pop_front();
                 continue;
             };
-            stream.next = stream.source.next()?;
-            let name = Arc::clone(&stream.name);
-            let (ts, is_time_missing) = match (item.recv, stream.last_ts) {
-                (Some(recv), _) => {
-                    stream.last_ts = Some(recv);
-                    (recv, false)
-                }
-                (None, Some(last)) => (last, true),
-                (None, None) => (self.time(&name)?, true),
+            let source = Arc::clone(&stream.name);
+            let known = item.recv.or(stream.last_ts);
+            stream.last_ts = known;
+            let is_time_missing = item.recv.is_none();
+            let ts = match known {
+                Some(ts) => ts,
+                // Where it belongs is not known either, so that now is as good as any time.
+                None if matches!(item.what, What::Unreadable { .. }) => self.clock.now(),
+                None => self.time(&source)?,
             };
             return Ok(Some(Timed {
                 ts,
                 is_time_missing,
-                source: name,
+                source,
                 item,
             }));
         }
@@ -156,11 +186,10 @@ impl Merge {
         let Some(stream) = self.merged.get_mut(index) else {
             return Ok(None);
         };
-        let Some(item) = stream.next.take() else {
+        let Some(item) = stream.take()? else {
             return Ok(None);
         };
-        stream.next = stream.source.next()?;
-        if let Some(next) = &stream.next {
+        if let Some(next) = stream.ahead.front() {
             let last = next.recv.or(stream.last_ts).unwrap_or(ts);
             stream.last_ts = Some(last);
             self.heap.push(Reverse((last, index)));

@@ -1,0 +1,99 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::environment::{TestEnv, snapshot};
+
+#[test]
+fn inspect_shows_what_is_in_a_trace() {
+    let env = TestEnv::with_trace();
+    let mut settings = env.settings();
+    // The size depends on the layout, which its own tests pin.
+    settings.add_filter(r"\d+\.\d kB", "[SIZE]");
+    settings.add_filter(r"\d+\.\d bytes each", "[EACH]");
+    settings.bind(|| {
+        insta_cmd::assert_cmd_snapshot!(env.command(["inspect", "edge.kymo"]), @"");
+    });
+}
+
+#[test]
+fn inspect_as_json_is_one_object() {
+    let env = TestEnv::with_trace();
+    let output = env.run(["inspect", "edge.kymo", "--format", "json"]);
+    let inspected: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(inspected["feeds"], 11);
+    assert_eq!(inspected["sessions"][0]["command"], "import watch");
+    assert_eq!(inspected["lineage"][0]["report"]["unreadable"], 0);
+    let pods = inspected["resources"].as_array().unwrap();
+    let pods = pods.iter().find(|row| row["resource"] == "pods").unwrap();
+    assert_eq!((&pods["added"], &pods["modified"]), (&2.into(), &8.into()));
+}
+
+#[test]
+fn a_trace_is_for_its_owner_only() {
+    let env = TestEnv::with_trace();
+    let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(env.path("edge.kymo")), 0o700);
+    for entry in fs::read_dir(env.path("edge.kymo")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            assert_eq!(mode(entry.path()), 0o600, "{:?}", entry.file_name());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_trace_is_told() {
+    let env = TestEnv::new();
+    fs::create_dir(env.path("folder")).unwrap();
+    fs::write(env.path("folder/file"), "x").unwrap();
+    fs::write(env.path("file.parquet"), "PAR1 but no more").unwrap();
+    snapshot!(env, ["inspect", "nowhere.kymo"], @"");
+    snapshot!(env, ["inspect", "folder"], @"");
+    snapshot!(env, ["inspect", "folder", "--format", "json"], @"");
+    snapshot!(env, ["check", "file.parquet"], @"");
+}
+
+#[test]
+fn a_whole_trace_passes_the_check() {
+    let env = TestEnv::with_trace();
+    snapshot!(env, ["check", "edge.kymo"], @"");
+}
+
+#[test]
+fn a_damaged_trace_fails_the_check_and_repair_copies_the_rest() {
+    let env = TestEnv::with_trace();
+    let segment = fs::read_dir(env.path("edge.kymo"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&segment, bytes).unwrap();
+    let check = env.run(["check", "edge.kymo"]);
+    assert_eq!(check.status.code(), Some(4), "{check:?}");
+    let found = String::from_utf8(check.stdout).unwrap();
+    assert!(found.starts_with("error: 0"), "{found}");
+    assert!(String::from_utf8(check.stderr).unwrap().contains("hint: `kymo repair edge.kymo -o NEW`"));
+
+    let repair = env.run(["repair", "edge.kymo", "-o", "fixed.kymo"]);
+    assert_eq!(repair.status.code(), Some(0), "{repair:?}");
+    let check = env.run(["check", "fixed.kymo"]);
+    assert_eq!(check.status.code(), Some(0), "{check:?}");
+    snapshot!(env, ["repair", "edge.kymo", "-o", "fixed.kymo"], @"");
+}
+
+#[test]
+fn an_exported_file_is_a_trace_too() {
+    let env = TestEnv::with_trace();
+    let export = env.run(["export", "parquet", "edge.kymo", "-o", "edge.parquet"]);
+    assert!(export.status.success(), "{export:?}");
+    let events = |trace: &str| {
+        let output = env.run(["inspect", trace, "--format", "json"]);
+        let inspected: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        inspected["resources"].clone()
+    };
+    assert_eq!(events("edge.kymo"), events("edge.parquet"));
+    assert_eq!(fs::metadata(env.path("edge.parquet")).unwrap().permissions().mode() & 0o777, 0o600);
+}
