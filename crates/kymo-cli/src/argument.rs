@@ -12,9 +12,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("give a duration such as `10m` or `1h30m`".to_owned());
     }
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
-        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let letters = tail
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let bad = || format!("`{text}` is not a duration such as `10m` or `1h30m`");
         let number: u64 = number.parse().map_err(|_| bad())?;
@@ -27,7 +31,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             _ => return Err(bad()),
         };
         let part = number.checked_mul(millis).map(Duration::from_millis);
-        total = part.and_then(|part| total.checked_add(part)).ok_or_else(bad)?;
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(bad)?;
         rest = tail;
     }
     Ok(total)
@@ -35,7 +41,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 
 /// Reads `256MiB`, `1GB`, `4096`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let bad = || format!("`{text}` is not a size such as `256MiB` or `1GB`");
     let number: u64 = number.parse().map_err(|_| bad())?;
@@ -55,7 +63,8 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
 
 /// Reads RFC 3339.
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|error: kymo_model::TimeError| error.to_string())
+    text.parse()
+        .map_err(|error: kymo_model::TimeError| error.to_string())
 }
 
 #[cfg(test)]
@@ -64,10 +73,19 @@ mod tests {
 
     #[test]
     fn durations_are_sums_of_numbers_with_units() {
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for text in ["", "10", "m", "-5s", "1y", "1.5h", "99999999999999999999d", "9999999999999999d"] {
+        for text in [
+            "",
+            "10",
+            "m",
+            "-5s",
+            "1y",
+            "1.5h",
+            "99999999999999999999d",
+            "9999999999999999d",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -77,7 +95,14 @@ mod tests {
         assert_eq!(size("256MiB"), Ok(256 << 20));
         assert_eq!(size("1GB"), Ok(1_000_000_000));
         assert_eq!(size("4096"), Ok(4096));
-        for text in ["", "MiB", "1.5GB", "12 apples", "99999999999999999999", "99999999999TiB"] {
+        for text in [
+            "",
+            "MiB",
+            "1.5GB",
+            "12 apples",
+            "99999999999999999999",
+            "99999999999TiB",
+        ] {
             assert!(size(text).is_err(), "{text}");
         }
     }

@@ -17,7 +17,12 @@ use crate::ui::{ColorChoice, Ui};
 /// Exit status: 0 done; 1 the answer is no; 2 the command line or a statement is wrong; 3 the
 /// cluster, the disk or a permission is in the way; 4 the data is damaged; 70 a bug in kymo.
 #[derive(Debug, Parser)]
-#[command(name = "kymo", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    name = "kymo",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -28,7 +33,14 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Args)]
 struct GlobalArgs {
     /// When to colour messages
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "WHEN",
+        help_heading = "Global options"
+    )]
     color: ColorChoice,
     /// Say only what is wrong
     #[arg(short, long, global = true, help_heading = "Global options")]
@@ -63,7 +75,11 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error, json_errors),
     };
-    let GlobalArgs { color, quiet, verbose } = cli.global;
+    let GlobalArgs {
+        color,
+        quiet,
+        verbose,
+    } = cli.global;
     let ui = Ui::new(color, quiet, json_errors);
     ui.log_to_stderr(verbose);
     match dispatch(&ui, cli.command) {
@@ -91,9 +107,7 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
 }
 
 /// Runs a command that waits. What still runs in the background when it is done is left behind.
-fn block_on(
-    command: impl Future<Output = Result<(), CommandError>>,
-) -> Result<(), CommandError> {
+fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -126,8 +140,11 @@ fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
 fn not_parsed(error: &clap::Error, json_errors: bool) -> ExitCode {
     if error.use_stderr() && json_errors {
         let text = error.to_string();
-        let first: Vec<&str> =
-            text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+        let first: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .take_while(|line| !line.is_empty())
+            .collect();
         let message = first.join(" ");
         let error = CommandError::usage(message.strip_prefix("error: ").unwrap_or(&message));
         Ui::new(ColorChoice::Never, false, true).report(&error);
@@ -145,7 +162,9 @@ fn asks_for_json(args: &[OsString]) -> bool {
         let value = match word.as_ref() {
             "--" => return false,
             "--format" => words.next(),
-            other => other.strip_prefix("--format=").map(|value| value.to_owned().into()),
+            other => other
+                .strip_prefix("--format=")
+                .map(|value| value.to_owned().into()),
         };
         if matches!(value.as_deref(), Some("json" | "ndjson")) {
             return true;

@@ -131,20 +131,18 @@ impl CommandError {
         if self.message.is_empty() {
             return String::new();
         }
-        let mut text = format!("error: {}\n", self.message);
-        if let Some(excerpt) = &self.excerpt {
-            for line in excerpt.lines() {
-                text.push_str(&format!("  {line}\n"));
-            }
-        }
-        for cause in &self.causes {
-            text.push_str(&format!("  caused by: {cause}\n"));
-        }
+        let mut lines = vec![format!("error: {}", self.message)];
+        let excerpt = self.excerpt.iter().flat_map(|excerpt| excerpt.lines());
+        lines.extend(excerpt.map(|line| format!("  {line}")));
+        lines.extend(
+            self.causes
+                .iter()
+                .map(|cause| format!("  caused by: {cause}")),
+        );
         let bug = (self.kind == Kind::Bug).then_some(BUG_HINT);
-        for hint in self.hints.iter().map(String::as_str).chain(bug) {
-            text.push_str(&format!("hint: {hint}\n"));
-        }
-        text
+        let hints = self.hints.iter().map(String::as_str).chain(bug);
+        lines.extend(hints.map(|hint| format!("hint: {hint}")));
+        lines.join("\n") + "\n"
     }
 
     /// Writes the form for programs: one JSON object.
@@ -212,8 +210,13 @@ mod tests {
     #[test]
     fn the_text_names_the_thing_its_causes_and_what_to_do() {
         let inner = Layer("connection refused", None);
-        let error = Layer("cannot reach the server: connection refused", Some(Box::new(inner)));
-        let error = CommandError::environment("cannot record").caused_by(&error).hint("is it up?");
+        let error = Layer(
+            "cannot reach the server: connection refused",
+            Some(Box::new(inner)),
+        );
+        let error = CommandError::environment("cannot record")
+            .caused_by(&error)
+            .hint("is it up?");
         assert_eq!(
             error.to_text(),
             "error: cannot record\n  caused by: cannot reach the server: connection refused\n\
@@ -235,11 +238,18 @@ mod tests {
     #[test]
     fn a_reader_that_goes_away_is_no_error() {
         let error = CommandError::from(io::Error::from(io::ErrorKind::BrokenPipe));
-        assert_eq!((error.kind.exit_code(), error.to_text()), (0, String::new()));
+        assert_eq!(
+            (error.kind.exit_code(), error.to_text()),
+            (0, String::new())
+        );
     }
 
     #[test]
     fn a_bug_asks_for_a_report() {
-        assert!(CommandError::bug("index out of range").to_text().contains("please report"));
+        assert!(
+            CommandError::bug("index out of range")
+                .to_text()
+                .contains("please report")
+        );
     }
 }

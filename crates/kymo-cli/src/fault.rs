@@ -43,7 +43,8 @@ fn store_hint(error: &StoreError) -> Option<String> {
         StoreError::Locked { .. } => "end it, or use another trace".to_owned(),
         StoreError::Exists { .. } => "name a place where nothing is".to_owned(),
         StoreError::NotATrace { .. } => {
-            "a trace is a directory that kymo made, or a `.parquet` file that it exported".to_owned()
+            "a trace is a directory that kymo made, or a `.parquet` file that it exported"
+                .to_owned()
         }
         StoreError::NewerFormat { .. } => "use a newer kymo".to_owned(),
         error if error.is_disk_full() => "make space; what the trace holds is intact".to_owned(),
@@ -67,7 +68,9 @@ impl From<RecordError> for CommandError {
             _ => None,
         });
         let kind = match &error {
-            RecordError::Store(StoreError::NotATrace { .. } | StoreError::OtherCluster { .. }) => Kind::Usage,
+            RecordError::Store(StoreError::NotATrace { .. } | StoreError::OtherCluster { .. }) => {
+                Kind::Usage
+            }
             _ => kind,
         };
         let error = Self::of(kind, &error);
@@ -95,9 +98,9 @@ impl From<ImportError> for CommandError {
                 "give the time of the first event with `--start 2026-11-21T02:07:16Z`, or `--live` to take the time of reading",
             ),
             ImportError::OutputExists { .. } => Some("name a trace that does not exist yet"),
-            ImportError::NoStream { .. } => {
-                Some("streams in folders and archives end in .ndjson, .jsonl or .json, and .gz or .zst")
-            }
+            ImportError::NoStream { .. } => Some(
+                "streams in folders and archives end in .ndjson, .jsonl or .json, and .gz or .zst",
+            ),
             ImportError::NoEvent { .. } => Some("`kymo import watch --help` tells what is read"),
             _ => None,
         };

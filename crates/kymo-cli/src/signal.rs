@@ -8,8 +8,9 @@ use crate::command_error::CommandError;
 /// Cancels the token on the first SIGINT or SIGTERM.
 pub(crate) fn cancel_on_signal(token: &CancellationToken) -> Result<(), CommandError> {
     let listen = |kind| {
-        signal(kind)
-            .map_err(|error| CommandError::environment("cannot listen to signals").caused_by(&error))
+        signal(kind).map_err(|error| {
+            CommandError::environment("cannot listen to signals").caused_by(&error)
+        })
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;

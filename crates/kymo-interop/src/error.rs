@@ -46,7 +46,9 @@ pub enum Error {
         paths: String,
     },
     /// The inputs were read and hold no event, no list and no bookmark.
-    #[error("nothing in {paths} is a watch event or a list; the first line that was not read: {first}")]
+    #[error(
+        "nothing in {paths} is a watch event or a list; the first line that was not read: {first}"
+    )]
     NoEvent {
         /// The paths.
         paths: String,
@@ -104,7 +106,9 @@ impl Error {
             Self::UnsafeEntry { .. } | Self::TooManyEntries { .. } | Self::NoEvent { .. } => true,
             Self::Read { source, .. } | Self::Open { source, .. } => matches!(
                 source.kind(),
-                io::ErrorKind::Other | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                io::ErrorKind::Other
+                    | io::ErrorKind::InvalidData
+                    | io::ErrorKind::InvalidInput
                     | io::ErrorKind::UnexpectedEof
             ),
             Self::Store(error) => error.is_corruption(),
@@ -114,6 +118,9 @@ impl Error {
 
     /// Tells whether the command line is at fault.
     pub fn is_bad_request(&self) -> bool {
-        matches!(self, Self::NoStream { .. } | Self::NoTime { .. } | Self::OutputExists { .. })
+        matches!(
+            self,
+            Self::NoStream { .. } | Self::NoTime { .. } | Self::OutputExists { .. }
+        )
     }
 }

@@ -21,27 +21,87 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("", "Secret", "secrets", true),
     ("", "Service", "services", true),
     ("", "ServiceAccount", "serviceaccounts", true),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", false),
-    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", false),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", false),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", false),
-    ("apiextensions.k8s.io", "CustomResourceDefinition", "customresourcedefinitions", false),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicy",
+        "mutatingadmissionpolicies",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+        false,
+    ),
+    (
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+        "customresourcedefinitions",
+        false,
+    ),
     ("apiregistration.k8s.io", "APIService", "apiservices", false),
     ("apps", "ControllerRevision", "controllerrevisions", true),
     ("apps", "DaemonSet", "daemonsets", true),
     ("apps", "Deployment", "deployments", true),
     ("apps", "ReplicaSet", "replicasets", true),
     ("apps", "StatefulSet", "statefulsets", true),
-    ("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", true),
+    (
+        "autoscaling",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        true,
+    ),
     ("batch", "CronJob", "cronjobs", true),
     ("batch", "Job", "jobs", true),
-    ("certificates.k8s.io", "CertificateSigningRequest", "certificatesigningrequests", false),
-    ("certificates.k8s.io", "ClusterTrustBundle", "clustertrustbundles", false),
-    ("certificates.k8s.io", "PodCertificateRequest", "podcertificaterequests", true),
+    (
+        "certificates.k8s.io",
+        "CertificateSigningRequest",
+        "certificatesigningrequests",
+        false,
+    ),
+    (
+        "certificates.k8s.io",
+        "ClusterTrustBundle",
+        "clustertrustbundles",
+        false,
+    ),
+    (
+        "certificates.k8s.io",
+        "PodCertificateRequest",
+        "podcertificaterequests",
+        true,
+    ),
     ("coordination.k8s.io", "Lease", "leases", true),
-    ("coordination.k8s.io", "LeaseCandidate", "leasecandidates", true),
+    (
+        "coordination.k8s.io",
+        "LeaseCandidate",
+        "leasecandidates",
+        true,
+    ),
     ("discovery.k8s.io", "EndpointSlice", "endpointslices", true),
     ("events.k8s.io", "Event", "events", true),
     ("extensions", "DaemonSet", "daemonsets", true),
@@ -49,38 +109,113 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("extensions", "Ingress", "ingresses", true),
     ("extensions", "NetworkPolicy", "networkpolicies", true),
     ("extensions", "ReplicaSet", "replicasets", true),
-    ("flowcontrol.apiserver.k8s.io", "FlowSchema", "flowschemas", false),
-    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration", "prioritylevelconfigurations", false),
-    ("internal.apiserver.k8s.io", "StorageVersion", "storageversions", false),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "FlowSchema",
+        "flowschemas",
+        false,
+    ),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "PriorityLevelConfiguration",
+        "prioritylevelconfigurations",
+        false,
+    ),
+    (
+        "internal.apiserver.k8s.io",
+        "StorageVersion",
+        "storageversions",
+        false,
+    ),
     ("metrics.k8s.io", "NodeMetrics", "nodes", false),
     ("metrics.k8s.io", "PodMetrics", "pods", true),
     ("networking.k8s.io", "IPAddress", "ipaddresses", false),
     ("networking.k8s.io", "Ingress", "ingresses", true),
     ("networking.k8s.io", "IngressClass", "ingressclasses", false),
-    ("networking.k8s.io", "NetworkPolicy", "networkpolicies", true),
+    (
+        "networking.k8s.io",
+        "NetworkPolicy",
+        "networkpolicies",
+        true,
+    ),
     ("networking.k8s.io", "ServiceCIDR", "servicecidrs", false),
     ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
-    ("policy", "PodDisruptionBudget", "poddisruptionbudgets", true),
+    (
+        "policy",
+        "PodDisruptionBudget",
+        "poddisruptionbudgets",
+        true,
+    ),
     ("policy", "PodSecurityPolicy", "podsecuritypolicies", false),
-    ("rbac.authorization.k8s.io", "ClusterRole", "clusterroles", false),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding", "clusterrolebindings", false),
+    (
+        "rbac.authorization.k8s.io",
+        "ClusterRole",
+        "clusterroles",
+        false,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "ClusterRoleBinding",
+        "clusterrolebindings",
+        false,
+    ),
     ("rbac.authorization.k8s.io", "Role", "roles", true),
-    ("rbac.authorization.k8s.io", "RoleBinding", "rolebindings", true),
+    (
+        "rbac.authorization.k8s.io",
+        "RoleBinding",
+        "rolebindings",
+        true,
+    ),
     ("resource.k8s.io", "DeviceClass", "deviceclasses", false),
-    ("resource.k8s.io", "DeviceTaintRule", "devicetaintrules", false),
+    (
+        "resource.k8s.io",
+        "DeviceTaintRule",
+        "devicetaintrules",
+        false,
+    ),
     ("resource.k8s.io", "ResourceClaim", "resourceclaims", true),
-    ("resource.k8s.io", "ResourceClaimTemplate", "resourceclaimtemplates", true),
+    (
+        "resource.k8s.io",
+        "ResourceClaimTemplate",
+        "resourceclaimtemplates",
+        true,
+    ),
     ("resource.k8s.io", "ResourceSlice", "resourceslices", false),
     ("scheduling.k8s.io", "PodGroup", "podgroups", true),
-    ("scheduling.k8s.io", "PriorityClass", "priorityclasses", false),
+    (
+        "scheduling.k8s.io",
+        "PriorityClass",
+        "priorityclasses",
+        false,
+    ),
     ("scheduling.k8s.io", "Workload", "workloads", true),
     ("storage.k8s.io", "CSIDriver", "csidrivers", false),
     ("storage.k8s.io", "CSINode", "csinodes", false),
-    ("storage.k8s.io", "CSIStorageCapacity", "csistoragecapacities", true),
+    (
+        "storage.k8s.io",
+        "CSIStorageCapacity",
+        "csistoragecapacities",
+        true,
+    ),
     ("storage.k8s.io", "StorageClass", "storageclasses", false),
-    ("storage.k8s.io", "VolumeAttachment", "volumeattachments", false),
-    ("storage.k8s.io", "VolumeAttributesClass", "volumeattributesclasses", false),
-    ("storagemigration.k8s.io", "StorageVersionMigration", "storageversionmigrations", false),
+    (
+        "storage.k8s.io",
+        "VolumeAttachment",
+        "volumeattachments",
+        false,
+    ),
+    (
+        "storage.k8s.io",
+        "VolumeAttributesClass",
+        "volumeattributesclasses",
+        false,
+    ),
+    (
+        "storagemigration.k8s.io",
+        "StorageVersionMigration",
+        "storageversionmigrations",
+        false,
+    ),
 ];
 
 /// Finds a built-in resource by the group and kind of its objects.
@@ -107,7 +242,10 @@ pub(crate) fn guess_plural(kind: &str) -> String {
     if plural.ends_with('y') && before_last.is_some_and(|c| !"aeiou".contains(c)) {
         plural.pop();
         plural.push_str("ies");
-    } else if ["s", "x", "ch", "sh"].iter().any(|end| plural.ends_with(end)) {
+    } else if ["s", "x", "ch", "sh"]
+        .iter()
+        .any(|end| plural.ends_with(end))
+    {
         plural.push_str("es");
     } else {
         plural.push('s');
@@ -129,9 +267,13 @@ pub(crate) fn from_file_stem(stem: &str) -> Option<ResourceType> {
             && rest.chars().all(|c| c.is_ascii_alphanumeric())
     });
     let is_resource = !resource.is_empty()
-        && resource.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        && resource
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     let is_group = !group.is_empty()
-        && group.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
+        && group
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c));
     if !(is_version && is_resource && is_group) {
         return None;
     }
@@ -178,7 +320,13 @@ mod tests {
         );
         let custom = from_file_stem("platform.example.com_v1alpha1_trafficpolicies").unwrap();
         assert_eq!(custom.api_version(), "platform.example.com/v1alpha1");
-        for stem in ["pods", "my_file_name", "core_v1_", "core_vx_pods", "a_v1_../x"] {
+        for stem in [
+            "pods",
+            "my_file_name",
+            "core_v1_",
+            "core_vx_pods",
+            "a_v1_../x",
+        ] {
             assert_eq!(from_file_stem(stem), None, "{stem}");
         }
     }

@@ -1,4 +1,9 @@
 //! Importing real streams gives what their files hold: nothing more, nothing less.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,7 +50,9 @@ impl Expected {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            let Some(stem) = name.strip_suffix(".ndjson").or_else(|| name.strip_suffix(".list.json"))
+            let Some(stem) = name
+                .strip_suffix(".ndjson")
+                .or_else(|| name.strip_suffix(".list.json"))
             else {
                 continue;
             };
@@ -72,7 +79,9 @@ impl Expected {
                 let mut item = item.clone();
                 let fields = item.as_object_mut().unwrap();
                 fields.entry("kind").or_insert(kind.into());
-                fields.entry("apiVersion").or_insert(list["apiVersion"].clone());
+                fields
+                    .entry("apiVersion")
+                    .or_insert(list["apiVersion"].clone());
                 self.object(resource, "ADDED", item);
             }
             return;
@@ -96,9 +105,15 @@ impl Expected {
         }
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (uid, rv) = (text(&metadata["uid"]), text(&metadata["resourceVersion"]));
-        *self.counts.entry((resource.to_owned(), event_type.to_owned())).or_default() += 1;
+        *self
+            .counts
+            .entry((resource.to_owned(), event_type.to_owned()))
+            .or_default() += 1;
         let key = (resource.to_owned(), uid, rv, event_type.to_owned());
-        assert!(self.objects.insert(key, object).is_none(), "the recording repeats an event");
+        assert!(
+            self.objects.insert(key, object).is_none(),
+            "the recording repeats an event"
+        );
     }
 
     fn assert_is(mut self, report: &LossReport, trace: &Trace) {
@@ -107,7 +122,10 @@ impl Expected {
             .counts
             .iter()
             .map(|count| {
-                ((count.resource.to_string(), count.event_type.to_string()), count.events)
+                (
+                    (count.resource.to_string(), count.event_type.to_string()),
+                    count.events,
+                )
             })
             .collect();
         assert_eq!(counts, self.counts);
@@ -118,11 +136,18 @@ impl Expected {
             let resource = feeds[&event.feed].resource.group_resource().to_string();
             let rv = event.rv.unwrap().to_string();
             let key = (resource, event.key.uid, rv, event.event_type.to_string());
-            let expected = self.objects.remove(&key).unwrap_or_else(|| panic!("invented {key:?}"));
+            let expected = self
+                .objects
+                .remove(&key)
+                .unwrap_or_else(|| panic!("invented {key:?}"));
             let found: Value = serde_json::from_slice(&event.body.unwrap()).unwrap();
             assert_eq!(found, expected, "{key:?}");
         }
-        assert!(self.objects.is_empty(), "{} events are missing", self.objects.len());
+        assert!(
+            self.objects.is_empty(),
+            "{} events are missing",
+            self.objects.len()
+        );
     }
 }
 
@@ -145,7 +170,10 @@ fn the_whole_recording_comes_over_event_for_event_and_object_for_object() {
     );
     let archive = data.join("recorded/control-plane-2100-pods.tar.zst");
     if !archive.exists() {
-        eprintln!("NOT RUN: no recording at {}; set KYMO_SHARED_DATA", archive.display());
+        eprintln!(
+            "NOT RUN: no recording at {}; set KYMO_SHARED_DATA",
+            archive.display()
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -180,7 +208,10 @@ fn no_credential_of_a_secret_reaches_the_disk() {
         let event = row.unwrap().event;
         let body = String::from_utf8(event.body.unwrap().to_vec()).unwrap();
         if body.contains("\"kind\":\"Secret\"") {
-            assert!(!body.contains("LABSECRET") && !body.contains("TEFCU0VDUkVU"), "{body}");
+            assert!(
+                !body.contains("LABSECRET") && !body.contains("TEFCU0VDUkVU"),
+                "{body}"
+            );
         }
         assert!(!body.contains(LAST_APPLIED));
     }
@@ -190,14 +221,18 @@ fn no_credential_of_a_secret_reaches_the_disk() {
 fn archives_and_compressed_files_give_the_same_as_the_folder() {
     let folder = tempfile::tempdir().unwrap();
     let plain = import_into(folder.path(), vec![fixture()]).0;
-    let mut files: Vec<PathBuf> = fs::read_dir(fixture()).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(fixture())
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
     files.sort();
     let base = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
 
     let tar = |out: Box<dyn std::io::Write>| {
         let mut tar = tar::Builder::new(out);
         for file in &files {
-            tar.append_path_with_name(file, format!("streams/{}", base(file))).unwrap();
+            tar.append_path_with_name(file, format!("streams/{}", base(file)))
+                .unwrap();
         }
         tar.into_inner().unwrap().flush().unwrap();
     };
@@ -223,9 +258,15 @@ fn archives_and_compressed_files_give_the_same_as_the_folder() {
                 gz.write_all(part).unwrap();
                 gz.finish().unwrap()
             };
-            (format!("{}.gz", base(file)), [member(a), member(b)].concat())
+            (
+                format!("{}.gz", base(file)),
+                [member(a), member(b)].concat(),
+            )
         } else {
-            (format!("{}.zst", base(file)), zstd::bulk::compress(&bytes, 1).unwrap())
+            (
+                format!("{}.zst", base(file)),
+                zstd::bulk::compress(&bytes, 1).unwrap(),
+            )
         };
         fs::write(gz.join(compressed.0), compressed.1).unwrap();
     }
@@ -244,9 +285,12 @@ fn what_kubectl_prints_is_imported_with_the_times_that_are_asked_for() {
     let folder = tempfile::tempdir().unwrap();
     let kubectl = folder.path().join("kubectl.json");
     let mut text = String::new();
-    for line in fs::read_to_string(fixture().join("core_v1_pods.ndjson")).unwrap().lines() {
+    for line in fs::read_to_string(fixture().join("core_v1_pods.ndjson"))
+        .unwrap()
+        .lines()
+    {
         let line: Value = serde_json::from_str(line).unwrap();
-        text.push_str(&format!("{:#}\n", line["event"]));
+        text = format!("{text}{:#}\n", line["event"]);
     }
     fs::write(&kubectl, text).unwrap();
     let mut options = ImportOptions::new(vec![kubectl], folder.path().join("out.kymo"));
@@ -273,14 +317,24 @@ fn damaged_lines_are_reported_become_gaps_and_cost_no_other_line() {
     let (first, second) = good.split_once('\n').unwrap();
     let cut = &first[..first.len() - 40];
     let broken = folder.path().join("core_v1_services.ndjson");
-    fs::write(&broken, format!("{cut}\n{first}\n\u{0}\u{1}\n{second}{{\"recv\":\"20")).unwrap();
+    fs::write(
+        &broken,
+        format!("{cut}\n{first}\n\u{0}\u{1}\n{second}{{\"recv\":\"20"),
+    )
+    .unwrap();
     let (report, trace) = import_into(folder.path(), vec![broken]);
     assert_eq!(report.unreadable, 3);
-    let lines: Vec<u64> = report.unreadable_lines.iter().map(|line| line.line).collect();
+    let lines: Vec<u64> = report
+        .unreadable_lines
+        .iter()
+        .map(|line| line.line)
+        .collect();
     assert_eq!(lines, [1, 3, 5]);
     assert_eq!(report.resources["services"].added, 1);
     let gaps = trace.coverage();
-    let gaps = gaps.iter().filter(|row| row.cause == kymo_model::Cause::UnreadableLine);
+    let gaps = gaps
+        .iter()
+        .filter(|row| row.cause == kymo_model::Cause::UnreadableLine);
     assert_eq!(gaps.count(), 3);
 }
 
@@ -292,13 +346,19 @@ fn a_failed_import_leaves_nothing_and_an_output_is_never_overwritten() {
     let output = folder.path().join("out.kymo");
     let error = run(&ImportOptions::new(vec![nothing.clone()], output.clone())).unwrap_err();
     assert!(matches!(error, Error::NoEvent { .. }), "{error}");
-    assert!(error.to_string().contains("notes.txt:1: not a JSON object"), "{error}");
+    assert!(
+        error.to_string().contains("notes.txt:1: not a JSON object"),
+        "{error}"
+    );
 
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp(0)));
     let options = ImportOptions::new(vec![fixture()], output.clone());
     let stopped = import(&options, &clock, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(Error::Cancelled)));
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["notes.txt"]);
 
     fs::create_dir(&output).unwrap();
@@ -320,7 +380,11 @@ fn an_entry_that_leads_out_of_the_archive_is_refused() {
     tar.append(&header, &b"{}\n"[..]).unwrap();
     tar.finish().unwrap();
     let mut compressed = folder.path().join("evil.tar.zst");
-    fs::write(&compressed, zstd::bulk::compress(&fs::read(&path).unwrap(), 1).unwrap()).unwrap();
+    fs::write(
+        &compressed,
+        zstd::bulk::compress(&fs::read(&path).unwrap(), 1).unwrap(),
+    )
+    .unwrap();
     for archive in [path, std::mem::take(&mut compressed)] {
         let error = run(&ImportOptions::new(vec![archive], folder.path().join("o"))).unwrap_err();
         assert!(matches!(error, Error::UnsafeEntry { .. }), "{error}");
@@ -332,7 +396,8 @@ fn an_entry_that_leads_out_of_the_archive_is_refused() {
 fn a_bomb_is_stopped_by_its_ratio() {
     let folder = tempfile::tempdir().unwrap();
     let bomb = folder.path().join("core_v1_pods.ndjson.zst");
-    let mut encoder = zstd::stream::write::Encoder::new(fs::File::create(&bomb).unwrap(), 1).unwrap();
+    let mut encoder =
+        zstd::stream::write::Encoder::new(fs::File::create(&bomb).unwrap(), 1).unwrap();
     let blank = vec![b'\n'; 1 << 20];
     for _ in 0..80 {
         encoder.write_all(&blank).unwrap();
@@ -340,10 +405,16 @@ fn a_bomb_is_stopped_by_its_ratio() {
     encoder.finish().unwrap();
     let mut options = ImportOptions::new(vec![bomb], folder.path().join("out.kymo"));
     let error = run(&options).unwrap_err();
-    assert!(error.to_string().contains("more than 2000 times its size"), "{error}");
+    assert!(
+        error.to_string().contains("more than 2000 times its size"),
+        "{error}"
+    );
     options.limits.decoded_bytes = 1 << 20;
     let error = run(&options).unwrap_err();
-    assert!(error.to_string().contains("more than 1048576 bytes"), "{error}");
+    assert!(
+        error.to_string().contains("more than 1048576 bytes"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -358,7 +429,10 @@ fn the_same_input_and_seed_give_one_file_that_is_a_trace() {
     assert_eq!(lineage["command"], "import watch");
     assert_eq!(lineage["report"]["resources"]["pods"]["modified"], 8);
     let again = options.clone();
-    let again = ImportOptions { output: folder.path().join("b.parquet"), ..again };
+    let again = ImportOptions {
+        output: folder.path().join("b.parquet"),
+        ..again
+    };
     run(&again).unwrap();
     assert!(fs::read(&options.output).unwrap() == fs::read(&again.output).unwrap());
 }

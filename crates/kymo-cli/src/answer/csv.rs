@@ -16,10 +16,15 @@ impl<W: Write> Csv<W> {
     /// Writes the header; `raw` leaves formulas alone.
     pub(super) fn new(mut out: W, schema: &Schema, raw: bool) -> io::Result<Self> {
         let fields = schema.fields();
-        let names: Vec<Option<String>> =
-            fields.iter().map(|field| Some(field.name().clone())).collect();
+        let names: Vec<Option<String>> = fields
+            .iter()
+            .map(|field| Some(field.name().clone()))
+            .collect();
         write_row(&mut out, &names, &vec![!raw; names.len()])?;
-        let guarded = fields.iter().map(|field| !raw && is_text(field.data_type())).collect();
+        let guarded = fields
+            .iter()
+            .map(|field| !raw && is_text(field.data_type()))
+            .collect();
         Ok(Self { out, guarded })
     }
 
@@ -67,8 +72,12 @@ mod tests {
     use super::*;
 
     fn csv(raw: bool) -> String {
-        let texts: ArrayRef =
-            Arc::new(StringArray::from(vec![Some("=1+1"), Some("a,\"b\""), None, Some("-")]));
+        let texts: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("=1+1"),
+            Some("a,\"b\""),
+            None,
+            Some("-"),
+        ]));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![-1, 2, 3, 4]));
         let batch = RecordBatch::try_from_iter([("text", texts), ("number", numbers)]).unwrap();
         let mut out = Vec::new();
@@ -79,7 +88,10 @@ mod tests {
 
     #[test]
     fn quotes_are_doubled_and_formulas_disarmed_but_not_numbers() {
-        assert_eq!(csv(false), "text,number\n\"'=1+1\",-1\n\"a,\"\"b\"\"\",2\n,3\n\"'-\",4\n");
+        assert_eq!(
+            csv(false),
+            "text,number\n\"'=1+1\",-1\n\"a,\"\"b\"\"\",2\n,3\n\"'-\",4\n"
+        );
         assert!(csv(true).contains("\n=1+1,-1\n"));
     }
 }

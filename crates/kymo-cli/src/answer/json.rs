@@ -58,7 +58,9 @@ impl<W: Write> JsonText<W> {
 }
 
 fn builder() -> WriterBuilder {
-    WriterBuilder::new().with_explicit_nulls(true).with_encoder_factory(Arc::new(JsonUnions))
+    WriterBuilder::new()
+        .with_explicit_nulls(true)
+        .with_encoder_factory(Arc::new(JsonUnions))
 }
 
 /// Returns how nested cells are written.
@@ -118,11 +120,21 @@ mod tests {
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![3, 4]));
         let batch = RecordBatch::try_from_iter([("text", texts), ("number", numbers)]).unwrap();
         for (is_array, expected) in [
-            (true, "[{\"text\":null,\"number\":3},{\"text\":\"\\u001b\",\"number\":4}]\n"),
-            (false, "{\"text\":null,\"number\":3}\n{\"text\":\"\\u001b\",\"number\":4}\n"),
+            (
+                true,
+                "[{\"text\":null,\"number\":3},{\"text\":\"\\u001b\",\"number\":4}]\n",
+            ),
+            (
+                false,
+                "{\"text\":null,\"number\":3}\n{\"text\":\"\\u001b\",\"number\":4}\n",
+            ),
         ] {
             let mut out = Vec::new();
-            let mut json = if is_array { JsonText::array(&mut out) } else { JsonText::lines(&mut out) };
+            let mut json = if is_array {
+                JsonText::array(&mut out)
+            } else {
+                JsonText::lines(&mut out)
+            };
             json.write(&batch).unwrap();
             json.finish().unwrap();
             assert_eq!(String::from_utf8(out).unwrap(), expected);

@@ -65,7 +65,9 @@ impl<'a> AnswerWriter<'a> {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), CommandError> {
         match self {
             Self::Table(table, out) => rows::for_each(batch, &mut |row| {
-                let cells = row.iter().map(|cell| cell.clone().unwrap_or_else(|| "NULL".to_owned()));
+                let cells = row
+                    .iter()
+                    .map(|cell| cell.clone().unwrap_or_else(|| "NULL".to_owned()));
                 table.push(&cells.collect::<Vec<_>>(), out.as_mut())
             }),
             Self::Csv(csv) => csv.write(batch),

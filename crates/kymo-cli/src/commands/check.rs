@@ -35,7 +35,10 @@ pub(crate) fn check(ui: &Ui, args: &CheckArgs) -> Result<(), CommandError> {
         Some(Severity::Error) => "damaged",
     };
     let events = of(report.events, "event");
-    let (segments, logs) = (of(report.segments as u64, "segment"), of(report.logs as u64, "log"));
+    let (segments, logs) = (
+        of(report.segments as u64, "segment"),
+        of(report.logs as u64, "log"),
+    );
     writeln!(out, "{verdict}: {events} in {segments} and {logs}")?;
     out.flush()?;
     drop(out);
@@ -44,7 +47,9 @@ pub(crate) fn check(ui: &Ui, args: &CheckArgs) -> Result<(), CommandError> {
         Some(Severity::Warning) => Err(CommandError::negative()),
         Some(Severity::Error) => {
             let trace = args.trace.display();
-            ui.message(&format!("hint: `kymo repair {trace} -o NEW` writes a copy of all that is readable"));
+            ui.message(&format!(
+                "hint: `kymo repair {trace} -o NEW` writes a copy of all that is readable"
+            ));
             Err(CommandError::found_damage())
         }
     }

@@ -46,7 +46,11 @@ pub(crate) fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandErro
         trace.write_single(fs, &args.output, &options)?
     };
     drop(progress);
-    let (rows, size, output) = (of(summary.rows, "row"), bytes(summary.bytes), args.output.display());
+    let (rows, size, output) = (
+        of(summary.rows, "row"),
+        bytes(summary.bytes),
+        args.output.display(),
+    );
     ui.message(&format!("wrote {rows}, {size}, to `{output}`"));
     Ok(())
 }

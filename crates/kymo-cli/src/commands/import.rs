@@ -66,7 +66,9 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
     let ImportCommand::Watch(args) = command;
     let clock = environment::clock()?;
     let mut options = ImportOptions::new(args.paths, args.output);
-    options.policy = Policy { managed_fields: !args.no_managed_fields };
+    options.policy = Policy {
+        managed_fields: !args.no_managed_fields,
+    };
     options.limits = Limits {
         value_bytes: usize::try_from(args.max_value).unwrap_or(usize::MAX),
         decoded_bytes: args.max_decoded,
@@ -75,7 +77,10 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
     };
     options.seed = environment::seed()?;
     options.missing_times = match args.start {
-        Some(start) => MissingTimes::Counted { start, interval: args.interval },
+        Some(start) => MissingTimes::Counted {
+            start,
+            interval: args.interval,
+        },
         None if args.live => MissingTimes::Now,
         None => MissingTimes::Refuse,
     };
@@ -98,7 +103,9 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
             }
         })
     });
-    let report = work.await.map_err(|error| CommandError::bug("the import panicked").caused_by(&error))??;
+    let report = work
+        .await
+        .map_err(|error| CommandError::bug("the import panicked").caused_by(&error))??;
     ui.message(&report.summary());
     Ok(())
 }

@@ -82,7 +82,8 @@ struct Inspection {
 
 #[derive(Default, Serialize)]
 struct Resource {
-    resource: String,
+    #[serde(rename = "resource")]
+    name: String,
     added: u64,
     modified: u64,
     deleted: u64,
@@ -118,7 +119,10 @@ impl Inspection {
     fn of(trace: &Trace) -> Self {
         let stats = trace.stats();
         let size = stats.segment_bytes + stats.log_bytes;
-        let seconds = stats.first_ts.zip(stats.last_ts).map(|(first, last)| last.since(first).as_secs_f64());
+        let seconds = stats
+            .first_ts
+            .zip(stats.last_ts)
+            .map(|(first, last)| last.since(first).as_secs_f64());
         let rate = |events: u64| seconds.filter(|s| *s > 0.0).map(|s| events as f64 / s);
         let identity = trace.identity();
         let coverage = trace.coverage();
@@ -162,12 +166,27 @@ impl Inspection {
 
     fn write(&self, out: &mut dyn Write, width: Option<usize>) -> std::io::Result<()> {
         let line = |text: &str| escape_line(text).into_owned();
-        let parts = [of(self.segments as u64, "segment"), of(self.logs as u64, "log")].join(", ");
-        writeln!(out, "trace     {} ({}, {parts})", line(&self.trace), bytes(self.bytes))?;
+        let parts = [
+            of(self.segments as u64, "segment"),
+            of(self.logs as u64, "log"),
+        ]
+        .join(", ");
+        writeln!(
+            out,
+            "trace     {} ({}, {parts})",
+            line(&self.trace),
+            bytes(self.bytes)
+        )?;
         writeln!(out, "id        {} (format {})", self.id, self.format)?;
         let cluster = self.cluster.as_deref().unwrap_or("unknown");
-        let version = self.sessions.iter().rev().find_map(|session| session.server_version.as_deref());
-        let version = version.map(|version| format!(" ({version})")).unwrap_or_default();
+        let version = self
+            .sessions
+            .iter()
+            .rev()
+            .find_map(|session| session.server_version.as_deref());
+        let version = version
+            .map(|version| format!(" ({version})"))
+            .unwrap_or_default();
         writeln!(out, "cluster   {}", line(&format!("{cluster}{version}")))?;
         if let (Some(first), Some(last), Some(seconds)) = (&self.first, &self.last, self.seconds) {
             writeln!(out, "time      {first} to {last} ({seconds:.1} s)")?;
@@ -183,14 +202,28 @@ impl Inspection {
         self.write_resources(out, width)?;
         writeln!(out)?;
         for session in &self.sessions {
-            let Session { number, started, tool, command, .. } = session;
-            writeln!(out, "session {number}: {} ({}), began {started}", line(command), line(tool))?;
+            let Session {
+                number,
+                started,
+                tool,
+                command,
+                ..
+            } = session;
+            writeln!(
+                out,
+                "session {number}: {} ({}), began {started}",
+                line(command),
+                line(tool)
+            )?;
             if !session.dropped.is_empty() {
                 writeln!(out, "  dropped: {}", line(&session.dropped.join("; ")))?;
             }
         }
         writeln!(out)?;
-        let (feeds, gaps) = (of(self.feeds as u64, "feed"), of(self.gaps.len() as u64, "gap"));
+        let (feeds, gaps) = (
+            of(self.feeds as u64, "feed"),
+            of(self.gaps.len() as u64, "gap"),
+        );
         writeln!(out, "coverage  {feeds}, {gaps}")?;
         self.write_gaps(out, width)?;
         for step in &self.lineage {
@@ -200,14 +233,31 @@ impl Inspection {
     }
 
     fn write_resources(&self, out: &mut dyn Write, width: Option<usize>) -> std::io::Result<()> {
-        let numbers = ["added", "modified", "deleted", "unreadable", "events", "per minute"];
+        let numbers = [
+            "added",
+            "modified",
+            "deleted",
+            "unreadable",
+            "events",
+            "per minute",
+        ];
         let mut columns = vec![("resource".to_owned(), Align::Left)];
         columns.extend(numbers.map(|name| (name.to_owned(), Align::Right)));
         let mut table = Table::new(columns, width);
         for row in &self.resources {
-            let rate = row.events_per_minute.map(|rate| format!("{rate:.1}")).unwrap_or_default();
-            let cells = [row.added, row.modified, row.deleted, row.unreadable, row.events].map(count);
-            let row = [row.resource.clone()].into_iter().chain(cells).chain([rate]);
+            let rate = row
+                .events_per_minute
+                .map(|rate| format!("{rate:.1}"))
+                .unwrap_or_default();
+            let cells = [
+                row.added,
+                row.modified,
+                row.deleted,
+                row.unreadable,
+                row.events,
+            ]
+            .map(count);
+            let row = [row.name.clone()].into_iter().chain(cells).chain([rate]);
             table.push(&row.collect::<Vec<_>>(), out)?;
         }
         table.finish(out)
@@ -218,7 +268,10 @@ impl Inspection {
             return Ok(());
         }
         let names = ["resource", "state", "cause", "from", "to", "detail"];
-        let mut table = Table::new(names.map(|name| (name.to_owned(), Align::Left)).to_vec(), width);
+        let mut table = Table::new(
+            names.map(|name| (name.to_owned(), Align::Left)).to_vec(),
+            width,
+        );
         for gap in self.gaps.iter().take(NAMED_GAPS) {
             let or_blank = |text: &Option<String>| text.clone().unwrap_or_default();
             let row = [
@@ -233,7 +286,11 @@ impl Inspection {
         }
         table.finish(out)?;
         if self.gaps.len() > NAMED_GAPS {
-            writeln!(out, "and {} more: `--format json` has them all", self.gaps.len() - NAMED_GAPS)?;
+            writeln!(
+                out,
+                "and {} more: `--format json` has them all",
+                self.gaps.len() - NAMED_GAPS
+            )?;
         }
         Ok(())
     }
@@ -259,12 +316,12 @@ fn resources(stats: &Stats, rate: &dyn Fn(u64) -> Option<f64>) -> Vec<Resource> 
     let mut rows: Vec<Resource> = resources
         .into_iter()
         .map(|(name, row)| Resource {
-            resource: name.to_string(),
+            name: name.to_string(),
             events_per_minute: rate(row.events).map(|rate| rate * 60.0),
             ..row
         })
         .collect();
-    rows.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.resource.cmp(&b.resource)));
+    rows.sort_by(|a, b| b.events.cmp(&a.events).then_with(|| a.name.cmp(&b.name)));
     rows
 }
 
@@ -286,7 +343,10 @@ fn gap(row: &Coverage, feed: Option<&Feed>) -> Gap {
         cause: row.cause.as_str(),
         from: row.from_ts.map(time),
         to: row.to_ts.map(time),
-        seconds: row.from_ts.zip(row.to_ts).map(|(from, to)| to.since(from).as_secs_f64()),
+        seconds: row
+            .from_ts
+            .zip(row.to_ts)
+            .map(|(from, to)| to.since(from).as_secs_f64()),
         detail: row.detail.clone(),
     }
 }
@@ -294,6 +354,13 @@ fn gap(row: &Coverage, feed: Option<&Feed>) -> Gap {
 /// Shortens a step of the lineage to what it was, when and with what.
 fn lineage_line(step: &serde_json::Value) -> String {
     let texts = ["command", "operation", "tool", "at"];
-    let found: Vec<&str> = texts.iter().filter_map(|key| step.get(key)?.as_str()).collect();
-    if found.is_empty() { step.to_string() } else { found.join(", ") }
+    let found: Vec<&str> = texts
+        .iter()
+        .filter_map(|key| step.get(key)?.as_str())
+        .collect();
+    if found.is_empty() {
+        step.to_string()
+    } else {
+        found.join(", ")
+    }
 }

@@ -82,8 +82,10 @@ fn statement(args: &QueryArgs) -> Result<String, CommandError> {
     };
     match read {
         Ok(_) => Ok(sql),
-        Err(error) => Err(CommandError::environment(format!("cannot read `{}`", path.display()))
-            .caused_by(&error)),
+        Err(error) => Err(
+            CommandError::environment(format!("cannot read `{}`", path.display()))
+                .caused_by(&error),
+        ),
     }
 }
 
@@ -115,16 +117,25 @@ fn explain(error: &Error, sql: &str) -> CommandError {
 
 /// Shows a line of the statement with a mark below a place.
 fn excerpt(sql: &str, (line, column): (u64, u64), length: usize) -> Option<String> {
-    let text = sql.lines().nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
-    let before = usize::try_from(column.saturating_sub(1)).ok()?.min(text.chars().count());
+    let text = sql
+        .lines()
+        .nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
+    let before = usize::try_from(column.saturating_sub(1))
+        .ok()?
+        .min(text.chars().count());
     // Tabs stay tabs, so that the mark stands below what it means.
-    let indent: String =
-        text.chars().take(before).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let indent: String = text
+        .chars()
+        .take(before)
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
     let room = (text.chars().count() - before).max(1);
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     let mark = "^".repeat(length.clamp(1, room));
-    Some(format!("{margin} |\n{number} | {text}\n{margin} | {indent}{mark}"))
+    Some(format!(
+        "{margin} |\n{number} | {text}\n{margin} | {indent}{mark}"
+    ))
 }
 
 #[cfg(test)]
@@ -137,7 +148,10 @@ mod tests {
             excerpt("SELECT\n\tcount, nme\nFROM events", (2, 9), 3).unwrap(),
             "  |\n2 | \tcount, nme\n  | \t       ^^^",
         );
-        assert_eq!(excerpt("SELECT", (1, 99), 3).unwrap(), "  |\n1 | SELECT\n  |       ^");
+        assert_eq!(
+            excerpt("SELECT", (1, 99), 3).unwrap(),
+            "  |\n1 | SELECT\n  |       ^"
+        );
         assert_eq!(excerpt("SELECT", (7, 1), 1), None);
     }
 }

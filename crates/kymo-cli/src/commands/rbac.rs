@@ -7,7 +7,7 @@ use crate::ui::Ui;
 
 /// Print the least role that recording needs, or check what you may do
 ///
-/// Asks the cluster what it serves and prints a ClusterRole (or a Role for each namespace) with
+/// Asks the cluster what it serves and prints a cluster role (or a role for each namespace) with
 /// `list` and `watch` on just that: never Secrets unless asked for, never anything that writes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RbacArgs {
@@ -47,8 +47,16 @@ pub(crate) async fn rbac(ui: &Ui, args: &RbacArgs) -> Result<(), CommandError> {
         writeln!(out, "more than needed: {permission}")?;
     }
     if check.missing.is_empty() {
-        writeln!(out, "nothing is missing to record {} resources", resources.len())?;
+        writeln!(
+            out,
+            "nothing is missing to record {} resources",
+            resources.len()
+        )?;
     }
     out.flush()?;
-    if check.missing.is_empty() { Ok(()) } else { Err(CommandError::negative()) }
+    if check.missing.is_empty() {
+        Ok(())
+    } else {
+        Err(CommandError::negative())
+    }
 }

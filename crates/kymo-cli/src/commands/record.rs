@@ -89,7 +89,11 @@ pub(crate) struct SelectionArgs {
 impl SelectionArgs {
     pub(crate) fn selection(&self, label_selector: Option<String>, secrets: bool) -> Selection {
         Selection {
-            resources: self.resources.iter().map(|name| name.trim().to_owned()).collect(),
+            resources: self
+                .resources
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .collect(),
             namespaces: self.namespace.clone(),
             label_selector,
             secrets,
@@ -103,11 +107,18 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 /// Records until told to stop.
 pub(crate) async fn record(ui: &Ui, args: &RecordArgs) -> Result<(), CommandError> {
     let clock = environment::clock()?;
-    let output = args.output.clone().unwrap_or_else(|| default_output(clock.now()));
+    let output = args
+        .output
+        .clone()
+        .unwrap_or_else(|| default_output(clock.now()));
     let mut config = Config::new(&output);
     config.connection = args.connection.connection();
-    config.selection = args.selection.selection(args.selector.clone(), args.secrets_metadata);
-    config.policy = Policy { managed_fields: !args.no_managed_fields };
+    config.selection = args
+        .selection
+        .selection(args.selector.clone(), args.secrets_metadata);
+    config.policy = Policy {
+        managed_fields: !args.no_managed_fields,
+    };
     config.duration = args.duration;
     config.memory_budget = args.memory_budget;
     config.metrics = args.metrics;
@@ -124,8 +135,15 @@ pub(crate) async fn record(ui: &Ui, args: &RecordArgs) -> Result<(), CommandErro
     for warning in &plan.warnings {
         ui.warning(&warning.to_string());
     }
-    let verb = if plan.resumed { "continuing" } else { "recording" };
-    let version = plan.server_version.as_deref().unwrap_or("of unknown version");
+    let verb = if plan.resumed {
+        "continuing"
+    } else {
+        "recording"
+    };
+    let version = plan
+        .server_version
+        .as_deref()
+        .unwrap_or("of unknown version");
     ui.message(&format!(
         "{verb} {} of {} ({version}) in `{}`",
         of(plan.feeds.len() as u64, "feed"),
@@ -180,28 +198,29 @@ fn forbidden_line(feeds: usize) -> String {
 
 fn status_line(status: &Status) -> String {
     let feeds = &status.feeds;
-    let mut line = format!(
-        "{}  {:.0}/s  {} on disk  lag {:.1} s  {} of {} feeds observed  {}",
+    let mut parts = vec![
         of(status.events, "event"),
-        status.events_per_second,
-        bytes(status.durable_bytes),
-        status.lag.as_secs_f64(),
-        feeds.observed,
-        feeds.total(),
+        format!("{:.0}/s", status.events_per_second),
+        format!("{} on disk", bytes(status.durable_bytes)),
+        format!("lag {:.1} s", status.lag.as_secs_f64()),
+        format!("{} of {} feeds observed", feeds.observed, feeds.total()),
         of(status.gaps, "gap"),
-    );
+    ];
     for (name, number) in feeds.by_name() {
         if number > 0 && !matches!(name, "observed" | "starting") {
-            line.push_str(&format!("  {number} {name}"));
+            parts.push(format!("{number} {name}"));
         }
     }
     if status.disk_full {
-        line.push_str("  DISK FULL: waiting for space");
+        parts.push("DISK FULL: waiting for space".to_owned());
     }
-    if let Some(alarm) = &status.last_alarm {
-        line.push_str(&format!("  last: {alarm}"));
-    }
-    line
+    parts.extend(
+        status
+            .last_alarm
+            .iter()
+            .map(|alarm| format!("last: {alarm}")),
+    );
+    parts.join("  ")
 }
 
 fn summary_line(summary: &Summary) -> String {
@@ -226,7 +245,10 @@ mod tests {
     #[test]
     fn the_default_name_tells_when() {
         let now: Timestamp = "2026-11-21T02:07:16.5Z".parse().unwrap();
-        assert_eq!(default_output(now), PathBuf::from("recording-20261121T020716Z.kymo"));
+        assert_eq!(
+            default_output(now),
+            PathBuf::from("recording-20261121T020716Z.kymo")
+        );
     }
 
     #[test]
@@ -236,7 +258,11 @@ mod tests {
             events_per_second: 56.7,
             durable_bytes: 3_200_000,
             lag: Duration::from_millis(120),
-            feeds: FeedCounts { observed: 60, denied: 1, ..FeedCounts::default() },
+            feeds: FeedCounts {
+                observed: 60,
+                denied: 1,
+                ..FeedCounts::default()
+            },
             gaps: 2,
             ..Status::default()
         };

@@ -9,8 +9,11 @@ use std::io::{self, Write};
 fn is_unsafe(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
-        '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' => true,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => true,
+        '\u{061c}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{2028}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => true,
         _ => c.is_control(),
     }
 }
@@ -33,7 +36,10 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
 
 /// Writes a text on one line: line feeds and tabs are written as `\n` and `\t` too.
 pub(crate) fn escape_line(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_unsafe(c) || matches!(c, '\n' | '\t')) {
+    if !text
+        .chars()
+        .any(|c| is_unsafe(c) || matches!(c, '\n' | '\t'))
+    {
         return Cow::Borrowed(text);
     }
     let mut escaped = String::with_capacity(text.len() + 8);
@@ -104,7 +110,10 @@ mod tests {
 
     #[test]
     fn escape_sequences_and_direction_marks_are_shown_and_not_obeyed() {
-        assert_eq!(escape("a\x1b[31mred\x07\u{202e}b\n\t"), "a\\x1b[31mred\\x07\\u{202e}b\n\t");
+        assert_eq!(
+            escape("a\x1b[31mred\x07\u{202e}b\n\t"),
+            "a\\x1b[31mred\\x07\\u{202e}b\n\t"
+        );
         assert_eq!(escape("\u{9b}2J"), "\\u{9b}2J");
         assert_eq!(escape_line("a\nb\tc\rd"), "a\\nb\\tc\\x0dd");
         assert!(matches!(escape("plain – naïve"), Cow::Borrowed(_)));

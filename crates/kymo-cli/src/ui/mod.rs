@@ -131,7 +131,8 @@ impl Ui {
     /// Writes to stderr above the progress line. There is nobody left to tell of a failure.
     pub(crate) fn write_stderr(&self, text: &str) {
         if self.is_interactive() {
-            self.progress.suspend(|| io::stderr().write_all(text.as_bytes()).ok());
+            self.progress
+                .suspend(|| io::stderr().write_all(text.as_bytes()).ok());
         } else {
             io::stderr().write_all(text.as_bytes()).ok();
         }
@@ -152,7 +153,10 @@ impl Ui {
             .with_env_filter(filter)
             .with_ansi(false)
             .with_target(false)
-            .with_writer(move || LogLine { ui: ui.clone(), text: Vec::new() })
+            .with_writer(move || LogLine {
+                ui: ui.clone(),
+                text: Vec::new(),
+            })
             .try_init()
             .ok();
     }
@@ -185,13 +189,16 @@ impl Write for LogLine {
 
 impl Drop for LogLine {
     fn drop(&mut self) {
-        self.ui.write_stderr(&escape(&String::from_utf8_lossy(&self.text)));
+        self.ui
+            .write_stderr(&escape(&String::from_utf8_lossy(&self.text)));
     }
 }
 
 /// `COLUMNS` wins, so that tests and scripts can fix it.
 fn width(stdout_is_terminal: bool) -> Option<usize> {
-    let asked = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let asked = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.parse().ok());
     let terminal = || {
         stdout_is_terminal
             .then(terminal_size::terminal_size)

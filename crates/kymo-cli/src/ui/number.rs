@@ -43,9 +43,18 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_and_sizes_have_units() {
-        assert_eq!([count(0), count(999), count(12_345), count(1_234_567)], ["0", "999", "12,345", "1,234,567"]);
+        assert_eq!(
+            [count(0), count(999), count(12_345), count(1_234_567)],
+            ["0", "999", "12,345", "1,234,567"]
+        );
         assert_eq!([of(1, "gap"), of(1200, "gap")], ["1 gap", "1,200 gaps"]);
-        assert_eq!([bytes(0), bytes(999), bytes(1000), bytes(999_960)], ["0 B", "999 B", "1.0 kB", "1.0 MB"]);
-        assert_eq!([bytes(3_200_000), bytes(1_500_000_000)], ["3.2 MB", "1.5 GB"]);
+        assert_eq!(
+            [bytes(0), bytes(999), bytes(1000), bytes(999_960)],
+            ["0 B", "999 B", "1.0 kB", "1.0 MB"]
+        );
+        assert_eq!(
+            [bytes(3_200_000), bytes(1_500_000_000)],
+            ["3.2 MB", "1.5 GB"]
+        );
     }
 }

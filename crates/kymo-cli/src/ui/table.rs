@@ -47,7 +47,10 @@ impl Table {
 
     /// Adds a row; writes to `out` when the columns are measured.
     pub(crate) fn push(&mut self, row: &[String], out: &mut dyn Write) -> io::Result<()> {
-        let row: Vec<String> = row.iter().map(|cell| escape_line(cell).into_owned()).collect();
+        let row: Vec<String> = row
+            .iter()
+            .map(|cell| escape_line(cell).into_owned())
+            .collect();
         if let Some(widths) = &self.widths {
             return write_row(out, &row, widths, &self.align);
         }
@@ -161,7 +164,10 @@ mod tests {
     use super::*;
 
     fn render(rows: &[[&str; 2]], limit: Option<usize>) -> String {
-        let columns = vec![("name".to_owned(), Align::Left), ("n".to_owned(), Align::Right)];
+        let columns = vec![
+            ("name".to_owned(), Align::Left),
+            ("n".to_owned(), Align::Right),
+        ];
         let mut table = Table::new(columns, limit);
         let mut out = Vec::new();
         for row in rows {
@@ -183,9 +189,9 @@ mod tests {
     #[test]
     fn wide_cells_are_cut_to_the_terminal() {
         let text = render(&[["0123456789012345678901234567890", "7"]], Some(20));
-        assert_eq!(text.lines().last(), Some("0123456789012345…   7"));
+        assert_eq!(text.lines().last(), Some("0123456789012345…  7"));
         let text = render(&[["日本語日本語日本語", "7"]], Some(14));
-        assert_eq!(text.lines().last(), Some("日本語日…     7"));
+        assert_eq!(text.lines().last(), Some("日本語日本…  7"));
     }
 
     #[test]

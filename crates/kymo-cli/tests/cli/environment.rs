@@ -11,7 +11,9 @@ pub(crate) struct TestEnv {
 
 impl TestEnv {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -63,7 +65,14 @@ impl TestEnv {
         let mut settings = insta::Settings::clone_current();
         let home = self.home.path().to_str().unwrap();
         settings.add_filter(&regex_escape(home), "[HOME]");
-        let fixtures = fixture().parent().unwrap().parent().unwrap().to_str().unwrap().to_owned();
+        let fixtures = fixture()
+            .parent()
+            .unwrap()
+            .parent()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned();
         settings.add_filter(&regex_escape(&fixtures), "[FIXTURES]");
         settings.add_filter(r"http://127\.0\.0\.1:\d+", "http://127.0.0.1:[PORT]");
         settings.add_filter(r"\.kymo-import-\w+", ".kymo-import-[RANDOM]");
@@ -85,7 +94,13 @@ pub(crate) use snapshot;
 
 fn regex_escape(text: &str) -> String {
     text.chars()
-        .flat_map(|c| if c.is_alphanumeric() || c == '/' { vec![c] } else { vec!['\\', c] })
+        .flat_map(|c| {
+            if c.is_alphanumeric() || c == '/' {
+                vec![c]
+            } else {
+                vec!['\\', c]
+            }
+        })
         .collect()
 }
 

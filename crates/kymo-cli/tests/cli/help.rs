@@ -1,5 +1,6 @@
 use crate::environment::{TestEnv, snapshot};
 
+#[cfg(feature = "query")]
 #[test]
 fn the_help_of_kymo_is_known() {
     snapshot!(TestEnv::new(), ["--help"], @"");
@@ -20,7 +21,10 @@ fn a_plugin_of_kubectl_goes_by_its_name() {
     let env = TestEnv::new();
     let plugin = env.path("kubectl-kymo");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kymo"), &plugin).unwrap();
-    let output = std::process::Command::new(plugin).arg("--help").output().unwrap();
+    let output = std::process::Command::new(plugin)
+        .arg("--help")
+        .output()
+        .unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("Usage: kubectl kymo "), "{help}");
 }
@@ -40,7 +44,12 @@ fn completions_name_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = env.run(["completions", shell]);
         assert!(output.status.success());
-        assert!(String::from_utf8(output.stdout).unwrap().contains("inspect"), "{shell}");
+        assert!(
+            String::from_utf8(output.stdout)
+                .unwrap()
+                .contains("inspect"),
+            "{shell}"
+        );
     }
 }
 
@@ -65,5 +74,6 @@ fn a_time_that_is_none_is_told() {
     let env = TestEnv::new();
     let mut command = env.command(["rbac"]);
     command.env("KYMO_NOW", "yesterday");
-    env.settings().bind(|| insta_cmd::assert_cmd_snapshot!(command, @""));
+    env.settings()
+        .bind(|| insta_cmd::assert_cmd_snapshot!(command, @""));
 }

@@ -10,7 +10,11 @@ fn an_import_tells_what_came_over_and_what_did_not() {
     let pods = fs::read_to_string(fixture().join("core_v1_pods.ndjson")).unwrap();
     let (first, rest) = pods.split_once('\n').unwrap();
     let cut = &first[..900];
-    fs::write(streams.join("core_v1_pods.ndjson"), format!("{cut}\n{rest}")).unwrap();
+    fs::write(
+        streams.join("core_v1_pods.ndjson"),
+        format!("{cut}\n{rest}"),
+    )
+    .unwrap();
     fs::write(streams.join("_notes.ndjson"), "{}").unwrap();
     snapshot!(env, ["import", "watch", "streams", "-o", "edge.kymo"], @"");
 }
@@ -29,7 +33,10 @@ fn an_import_that_cannot_be_done_says_why_and_leaves_nothing() {
     snapshot!(env, ["import", "watch", "kubectl.json", "-o", "new.kymo"], @"");
     snapshot!(env, ["import", "watch", "kubectl.json", "--live", "-o", "taken.kymo"], @"");
     snapshot!(env, ["import", "watch", "kubectl.json", "--live", "-o", "missing/new.kymo"], @"");
-    let mut left: Vec<_> = fs::read_dir(env.path("")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let mut left: Vec<_> = fs::read_dir(env.path(""))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     left.sort();
     assert_eq!(left, ["empty", "kubectl.json", "notes.txt", "taken.kymo"]);
 }
@@ -51,7 +58,9 @@ fn standard_input_is_imported_as_it_comes() {
         )
     };
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all((event("ADDED", 5) + &event("MODIFIED", 6)).as_bytes()).unwrap();
+    stdin
+        .write_all((event("ADDED", 5) + &event("MODIFIED", 6)).as_bytes())
+        .unwrap();
     drop(stdin);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");

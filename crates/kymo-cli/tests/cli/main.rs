@@ -1,4 +1,9 @@
 //! The program as a user runs it: output, messages and exit status.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
 
 mod environment;
 mod help;

@@ -2,7 +2,8 @@ use std::fs;
 
 use crate::environment::{TestEnv, snapshot};
 
-const COUNT: &str = "SELECT kind, type, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC, kind, type LIMIT 3";
+const COUNT: &str =
+    "SELECT kind, type, count(*) AS n FROM events GROUP BY ALL ORDER BY n DESC, kind, type LIMIT 3";
 
 #[test]
 fn answers_come_as_table_csv_json_and_lines() {
@@ -19,7 +20,10 @@ fn a_table_fits_the_terminal() {
     let sql = "SELECT name, labels, object FROM events WHERE kind = 'Service' ORDER BY seq LIMIT 1";
     let output = env.run(["query", "edge.kymo", sql]);
     let table = String::from_utf8(output.stdout).unwrap();
-    assert!(table.lines().count() == 3 && table.lines().all(|line| line.chars().count() <= 100), "{table}");
+    assert!(
+        table.lines().count() == 3 && table.lines().all(|line| line.chars().count() <= 100),
+        "{table}"
+    );
 }
 
 #[test]
@@ -65,10 +69,16 @@ fn what_does_not_read_is_refused() {
 fn a_gap_inside_the_question_is_told_on_stderr() {
     let env = TestEnv::new();
     let event = |second: u32, rv: u32| {
-        format!("{{\"recv\":\"2026-11-21T02:00:{second:02}Z\",\"event\":{{\"type\":\"MODIFIED\",\"object\":{{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"{rv}\"}}}}}}}}\n")
+        format!(
+            "{{\"recv\":\"2026-11-21T02:00:{second:02}Z\",\"event\":{{\"type\":\"MODIFIED\",\"object\":{{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{{\"name\":\"n\",\"uid\":\"u\",\"resourceVersion\":\"{rv}\"}}}}}}}}\n"
+        )
     };
     let gone = "{\"recv\":\"2026-11-21T02:00:02Z\",\"event\":{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":410,\"message\":\"too old\"}}}\n";
-    fs::write(env.path("core_v1_nodes.ndjson"), event(1, 1) + gone + &event(44, 9)).unwrap();
+    fs::write(
+        env.path("core_v1_nodes.ndjson"),
+        event(1, 1) + gone + &event(44, 9),
+    )
+    .unwrap();
     let import = env.run(["import", "watch", "core_v1_nodes.ndjson", "-o", "n.kymo"]);
     assert!(import.status.success(), "{import:?}");
     snapshot!(env, ["query", "n.kymo", "SELECT count(*) AS n FROM events"], @"");

@@ -65,7 +65,10 @@ fn a_damaged_trace_fails_the_check_and_repair_copies_the_rest() {
     let segment = fs::read_dir(env.path("edge.kymo"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .find(|path| path.extension().is_some_and(|extension| extension == "parquet"))
+        .find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "parquet")
+        })
         .unwrap();
     let mut bytes = fs::read(&segment).unwrap();
     let middle = bytes.len() / 2;
@@ -75,7 +78,11 @@ fn a_damaged_trace_fails_the_check_and_repair_copies_the_rest() {
     assert_eq!(check.status.code(), Some(4), "{check:?}");
     let found = String::from_utf8(check.stdout).unwrap();
     assert!(found.starts_with("error: 0"), "{found}");
-    assert!(String::from_utf8(check.stderr).unwrap().contains("hint: `kymo repair edge.kymo -o NEW`"));
+    assert!(
+        String::from_utf8(check.stderr)
+            .unwrap()
+            .contains("hint: `kymo repair edge.kymo -o NEW`")
+    );
 
     let repair = env.run(["repair", "edge.kymo", "-o", "fixed.kymo"]);
     assert_eq!(repair.status.code(), Some(0), "{repair:?}");
@@ -95,5 +102,12 @@ fn an_exported_file_is_a_trace_too() {
         inspected["resources"].clone()
     };
     assert_eq!(events("edge.kymo"), events("edge.parquet"));
-    assert_eq!(fs::metadata(env.path("edge.parquet")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        fs::metadata(env.path("edge.parquet"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o600
+    );
 }

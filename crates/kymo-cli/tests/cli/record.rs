@@ -7,7 +7,10 @@ use crate::environment::{TestEnv, snapshot};
 
 async fn server(env: &TestEnv) -> ScriptedServer {
     let server = ScriptedServer::start().await.unwrap();
-    server.put("configmaps", json!({"metadata": {"name": "a"}, "data": {"k": "v"}}));
+    server.put(
+        "configmaps",
+        json!({"metadata": {"name": "a"}, "data": {"k": "v"}}),
+    );
     server.write_kubeconfig(&env.path("config")).unwrap();
     server
 }
@@ -47,14 +50,30 @@ async fn a_resource_that_is_forbidden_is_told_and_is_in_the_coverage() {
     let env = TestEnv::new();
     let server = server(&env).await;
     server.api().set_forbidden("pods", true);
-    let output = env.live([&RECORD[..], &["--for", "2s", "--resources", "pods,configmaps"]].concat()).output().unwrap();
+    let output = env
+        .live(
+            [
+                &RECORD[..],
+                &["--for", "2s", "--resources", "pods,configmaps"],
+            ]
+            .concat(),
+        )
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("warning: the server forbids 1 feed"), "{said}");
+    assert!(
+        said.contains("warning: the server forbids 1 feed"),
+        "{said}"
+    );
     let inspected = env.run(["inspect", "t.kymo", "--format", "json"]);
     let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
     let gaps = inspected["gaps"].as_array().unwrap();
-    assert!(gaps.iter().any(|gap| gap["resource"] == "pods" && gap["state"] == "denied"), "{gaps:?}");
+    assert!(
+        gaps.iter()
+            .any(|gap| gap["resource"] == "pods" && gap["state"] == "denied"),
+        "{gaps:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,9 +90,14 @@ async fn an_output_that_is_no_trace() {
 async fn a_trace_of_another_cluster() {
     let env = TestEnv::new();
     let server = server(&env).await;
-    let first = env.live([&RECORD[..], &["--for", "1s"]].concat()).output().unwrap();
+    let first = env
+        .live([&RECORD[..], &["--for", "1s"]].concat())
+        .output()
+        .unwrap();
     assert_eq!(first.status.code(), Some(0), "{first:?}");
-    server.api().set_cluster_uid("5c1b7a6e-0000-4000-8000-00000000beef");
+    server
+        .api()
+        .set_cluster_uid("5c1b7a6e-0000-4000-8000-00000000beef");
     snapshot!(env, ["record", "--kubeconfig", "config", "--for", "1s", "-o", "t.kymo"], @"");
     let check = env.run(["check", "t.kymo"]);
     assert_eq!(check.status.code(), Some(0), "{check:?}");
@@ -84,13 +108,22 @@ async fn a_trace_is_continued_without_a_gap() {
     let env = TestEnv::new();
     let server = server(&env).await;
     for second in ["b", "c"] {
-        let output = env.live([&RECORD[..], &["--for", "1s", "--resources", "configmaps"]].concat()).output().unwrap();
+        let output = env
+            .live([&RECORD[..], &["--for", "1s", "--resources", "configmaps"]].concat())
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         server.put("configmaps", json!({"metadata": {"name": second}}));
     }
-    let output = env.live([&RECORD[..], &["--for", "1s", "--resources", "configmaps"]].concat()).output().unwrap();
+    let output = env
+        .live([&RECORD[..], &["--for", "1s", "--resources", "configmaps"]].concat())
+        .output()
+        .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.starts_with("continuing 1 feed of http://127.0.0.1:"), "{said}");
+    assert!(
+        said.starts_with("continuing 1 feed of http://127.0.0.1:"),
+        "{said}"
+    );
     let inspected = env.run(["inspect", "t.kymo", "--format", "json"]);
     let inspected: serde_json::Value = serde_json::from_slice(&inspected.stdout).unwrap();
     assert_eq!(inspected["events"], 3, "{inspected:#}");

@@ -19,9 +19,18 @@ use crate::environment::TestEnv;
 
 fn recorder(env: &TestEnv) -> Command {
     let mut command = env.live([
-        "record", "--kubeconfig", "config", "--resources", "configmaps", "-o", "t.kymo",
+        "record",
+        "--kubeconfig",
+        "config",
+        "--resources",
+        "configmaps",
+        "-o",
+        "t.kymo",
     ]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -36,7 +45,12 @@ fn load(api: ScriptedApi) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
     let stopped = Arc::clone(&stop);
     let task = tokio::spawn(async move {
         while !stopped.load(Ordering::Relaxed) {
-            api.churn("configmaps", 50, 10, |n| json!({"data": {"n": n.to_string(), "pad": "x".repeat(500)}}));
+            api.churn(
+                "configmaps",
+                50,
+                10,
+                |n| json!({"data": {"n": n.to_string(), "pad": "x".repeat(500)}}),
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -45,14 +59,20 @@ fn load(api: ScriptedApi) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
 
 async fn until_watched(server: &ScriptedServer) {
     let watched = server.api();
-    tokio::time::timeout(Duration::from_secs(30), watched.until_watched("configmaps", 1))
-        .await
-        .expect("the recorder watches");
+    tokio::time::timeout(
+        Duration::from_secs(30),
+        watched.until_watched("configmaps", 1),
+    )
+    .await
+    .expect("the recorder watches");
 }
 
 fn said(child: Child) -> (Option<i32>, String) {
     let output = child.wait_with_output().unwrap();
-    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    (
+        output.status.code(),
+        String::from_utf8(output.stderr).unwrap(),
+    )
 }
 
 /// Fault row 33.
@@ -65,7 +85,10 @@ async fn a_second_recorder_refuses_with_the_pid_of_the_first() {
     until_watched(&server).await;
     let (code, text) = said(recorder(&env).spawn().unwrap());
     assert_eq!(code, Some(3), "{text}");
-    assert!(text.contains(&format!("is being written by process {}", first.id())), "{text}");
+    assert!(
+        text.contains(&format!("is being written by process {}", first.id())),
+        "{text}"
+    );
     assert!(text.contains("hint: "), "{text}");
     send(&first, Signal::TERM);
     let (code, text) = said(first);
@@ -92,9 +115,16 @@ async fn sigterm_and_sigint_under_load_end_in_order_within_5_s() {
         assert_eq!(code, Some(0), "{text}");
         assert!(took <= Duration::from_secs(5), "{took:?}");
         let trace = Trace::open(&env.path("t.kymo")).unwrap();
-        assert!(trace.stats().events > 100, "there was load: {:?}", trace.stats());
+        assert!(
+            trace.stats().events > 100,
+            "there was load: {:?}",
+            trace.stats()
+        );
         let last = trace.coverage().into_iter().next_back().unwrap();
-        assert_eq!((last.state, last.cause.as_str()), (CoverageState::Unobserved, "stop"));
+        assert_eq!(
+            (last.state, last.cause.as_str()),
+            (CoverageState::Unobserved, "stop")
+        );
         assert!(!check(&env.path("t.kymo")).unwrap().is_damaged());
     }
 }
@@ -102,8 +132,12 @@ async fn sigterm_and_sigint_under_load_end_in_order_within_5_s() {
 /// Fault row 25, a short run: `KYMO_KILLS` asks for a longer one.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_random_moments_nothing_is_lost_and_nothing_is_twice() {
-    let kills: u32 = std::env::var("KYMO_KILLS").ok().map_or(12, |text| text.parse().unwrap());
-    let seed: u64 = std::env::var("KYMO_KILL_SEED").ok().map_or_else(rand::random, |text| text.parse().unwrap());
+    let kills: u32 = std::env::var("KYMO_KILLS")
+        .ok()
+        .map_or(12, |text| text.parse().unwrap());
+    let seed: u64 = std::env::var("KYMO_KILL_SEED")
+        .ok()
+        .map_or_else(rand::random, |text| text.parse().unwrap());
     eprintln!("KYMO_KILL_SEED={seed}");
     let mut random = SmallRng::seed_from_u64(seed);
     let env = TestEnv::new();
@@ -150,11 +184,24 @@ fn assert_every_revision_once(path: &Path, api: &ScriptedApi) {
     }
     let first = *seen.first().expect("something was seen");
     assert!(first > listed, "seen events follow the list");
-    let missing: Vec<u64> = (first..=api.revision()).filter(|rv| !seen.contains(rv)).collect();
-    assert!(missing.is_empty(), "{} of {} missing: {missing:?}", missing.len(), seen.len());
+    let missing: Vec<u64> = (first..=api.revision())
+        .filter(|rv| !seen.contains(rv))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "{} of {} missing: {missing:?}",
+        missing.len(),
+        seen.len()
+    );
     let coverage = trace.coverage();
     let (end, before) = coverage.split_last().unwrap();
-    assert_eq!((end.state, end.cause), (CoverageState::Unobserved, Cause::Stop));
-    let gaps: Vec<_> = before.iter().filter(|row| row.state != CoverageState::Observed).collect();
+    assert_eq!(
+        (end.state, end.cause),
+        (CoverageState::Unobserved, Cause::Stop)
+    );
+    let gaps: Vec<_> = before
+        .iter()
+        .filter(|row| row.state != CoverageState::Observed)
+        .collect();
     assert!(gaps.is_empty(), "{gaps:?}");
 }

@@ -25,7 +25,9 @@ async fn grant(api: &Api, name: &str, rules: Value) -> String {
         "metadata": { "name": name },
         "rules": rules,
     });
-    api.create(&format!("{RBAC}/clusterroles"), &role).await.expect("a role");
+    api.create(&format!("{RBAC}/clusterroles"), &role)
+        .await
+        .expect("a role");
     bind(api, name).await
 }
 
@@ -43,7 +45,10 @@ async fn bind(api: &Api, name: &str) -> String {
 }
 
 fn now() -> Timestamp {
-    #[expect(clippy::disallowed_methods, reason = "compared with what another process wrote")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "compared with what another process wrote"
+    )]
     let now = SystemTime::now();
     let since = now.duration_since(UNIX_EPOCH).expect("a time after 1970");
     Timestamp(since.as_nanos() as i64)
@@ -72,17 +77,26 @@ fn a_right_revoked_and_granted_again_is_a_denied_stretch_of_that_resource_alone(
         let config = place.write("kubeconfig", &kubeconfig(&proxy.url(), Some(GUEST)));
         let guest = Api::from_kubeconfig(&config).await.expect("a client");
         until_status(&guest, &maps, 200).await;
-        let mut recorder =
-            place.start(&config, "configmaps,serviceaccounts,customresourcedefinitions").await;
+        let mut recorder = place
+            .start(
+                &config,
+                "configmaps,serviceaccounts,customresourcedefinitions",
+            )
+            .await;
         let observed = recorder.metric("kymo_feeds{state=\"observed\"}").await;
-        assert!((observed - 3.0).abs() < 0.5, "{observed} feeds are observed");
+        assert!(
+            (observed - 3.0).abs() < 0.5,
+            "{observed} feeds are observed"
+        );
         change_map(api, &maps, "subject", 1).await;
 
         api.delete(&binding).await.expect("revoke");
         until_status(&guest, &maps, 403).await;
         let revoked = now();
         proxy.hang_up();
-        recorder.until_metric("kymo_feeds{state=\"denied\"}", |feeds| feeds == 1.0).await;
+        recorder
+            .until_metric("kymo_feeds{state=\"denied\"}", |feeds| feeds == 1.0)
+            .await;
         let denied_by = now();
         for value in 2..5 {
             change_map(api, &maps, "subject", value).await;
@@ -90,20 +104,27 @@ fn a_right_revoked_and_granted_again_is_a_denied_stretch_of_that_resource_alone(
         }
         sleep(Duration::from_secs(1)).await;
         let observed = recorder.metric("kymo_feeds{state=\"observed\"}").await;
-        assert!((observed - 2.0).abs() < 0.5, "the other feeds go on: {observed}");
+        assert!(
+            (observed - 2.0).abs() < 0.5,
+            "the other feeds go on: {observed}"
+        );
 
         let granted = now();
         bind(api, "guest-maps").await;
         until_status(&guest, &maps, 200).await;
         // What is served changes, and feeds that were refused try again.
         define(api, "denied.example.org", "signals", "Signal").await;
-        recorder.until_metric("kymo_feeds{state=\"denied\"}", |feeds| feeds == 0.0).await;
+        recorder
+            .until_metric("kymo_feeds{state=\"denied\"}", |feeds| feeds == 0.0)
+            .await;
         let observed_by = now();
         change_map(api, &maps, "subject", 9).await;
         create_map(api, &maps, "last").await;
         recorder.until_recorded("configmaps", "last").await;
         recorder.stop().await;
-        api.delete(&format!("{DEFINITIONS}/signals.denied.example.org")).await.expect("delete");
+        api.delete(&format!("{DEFINITIONS}/signals.denied.example.org"))
+            .await
+            .expect("delete");
 
         let history = shared.oracle.history().await.expect("history");
         let recording = place.recording();
@@ -113,8 +134,14 @@ fn a_right_revoked_and_granted_again_is_a_denied_stretch_of_that_resource_alone(
         assert_eq!(gap.cause, Cause::Forbidden);
         assert_eq!(gap.from_rv, gap.to_rv, "the watch was resumed: {recording}");
         let (from, to) = (gap.from_ts.expect("a begin"), gap.to_ts.expect("an end"));
-        assert!(from <= denied_by && to >= granted && to <= observed_by, "{from} to {to}; {recording}");
-        assert!(from.0 > revoked.0 - 30_000_000_000, "{from} is long before {revoked}");
+        assert!(
+            from <= denied_by && to >= granted && to <= observed_by,
+            "{from} to {to}; {recording}"
+        );
+        assert!(
+            from.0 > revoked.0 - 30_000_000_000,
+            "{from} is long before {revoked}"
+        );
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
         for resource in ["configmaps", "serviceaccounts"] {
@@ -131,13 +158,24 @@ fn a_trace_of_another_cluster_is_not_appended_to() {
         let place = Place::new();
         let maps = config_maps(shared.plane.api(), "here").await;
         create_map(shared.plane.api(), &maps, "ours").await;
-        let mut recorder = place.start(&shared.plane.admin_kubeconfig(), "configmaps").await;
+        let mut recorder = place
+            .start(&shared.plane.admin_kubeconfig(), "configmaps")
+            .await;
         recorder.until_recorded("configmaps", "ours").await;
         recorder.stop().await;
         let before = place.recording();
 
-        let other = shared.plane.start_beside(Options::default()).await.expect("another cluster");
-        let uid = |namespace: &Value| namespace["metadata"]["uid"].as_str().unwrap_or("none").to_owned();
+        let other = shared
+            .plane
+            .start_beside(Options::default())
+            .await
+            .expect("another cluster");
+        let uid = |namespace: &Value| {
+            namespace["metadata"]["uid"]
+                .as_str()
+                .unwrap_or("none")
+                .to_owned()
+        };
         let system = "/api/v1/namespaces/kube-system";
         let here = uid(&shared.plane.api().get(system).await.expect("kube-system"));
         let there = uid(&other.api().get(system).await.expect("kube-system"));
@@ -152,6 +190,9 @@ fn a_trace_of_another_cluster_is_not_appended_to() {
         assert!(said.contains("hint: record into a new trace"), "{said}");
         let after = place.recording();
         assert_eq!(after.rows, before.rows);
-        assert_eq!((after.coverage, after.sessions), (before.coverage, before.sessions));
+        assert_eq!(
+            (after.coverage, after.sessions),
+            (before.coverage, before.sessions)
+        );
     });
 }

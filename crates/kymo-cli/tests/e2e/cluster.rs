@@ -32,10 +32,16 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
     on_shared_plane("a_cluster", async |shared| {
         let full = std::env::var_os("KYMO_E2E_FULL").is_some_and(|value| value == "1");
         let (nodes, deployments, replicas) = if full { (100, 10, 100) } else { (100, 6, 50) };
-        let plane = shared.plane.start_beside(Options::with_pods()).await.expect("a plane with pods");
+        let plane = shared
+            .plane
+            .start_beside(Options::with_pods())
+            .await
+            .expect("a plane with pods");
         let oracle = Oracle::start(plane.etcd()).await.expect("the oracle");
         let api = plane.api();
-        objects::ensure_namespace(api, "traffic").await.expect("a namespace");
+        objects::ensure_namespace(api, "traffic")
+            .await
+            .expect("a namespace");
         let place = Place::new();
         let mut recorder = place.start(&plane.admin_kubeconfig(), "").await;
         let began = Instant::now();
@@ -47,7 +53,13 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
             limit,
             ..Traffic::default()
         };
-        Traffic { nodes, ..base.clone() }.run(api).await.expect("nodes");
+        Traffic {
+            nodes,
+            ..base.clone()
+        }
+        .run(api)
+        .await
+        .expect("nodes");
         define(api, GROUP, "orders", "Order").await;
         until_observed(&mut recorder, "orders.shop.example.org").await;
         let rollouts = (0..deployments).map(|seed| {
@@ -65,7 +77,9 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
         let orders = async {
             let collection = format!("/apis/{GROUP}/v1/namespaces/traffic/orders");
             use_resource(api, &format!("{GROUP}/v1"), &collection, "Order", 0..30).await;
-            api.delete(&format!("{DEFINITIONS}/orders.{GROUP}")).await.expect("delete");
+            api.delete(&format!("{DEFINITIONS}/orders.{GROUP}"))
+                .await
+                .expect("delete");
         };
         let (written, ()) = tokio::join!(try_join_all(rollouts), orders);
         written.expect("traffic");
@@ -75,9 +89,13 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
         let history = oracle.history().await.expect("history");
         let pods = versions(&history, "pods").len() as f64;
         let of_pods = "kymo_feed_events_total{group=\"\",resource=\"pods\",namespace=\"\"}";
-        recorder.until_metric(of_pods, |events| events >= pods).await;
         recorder
-            .until_trace("end of the traffic", |recording| recording.lagging(&history, &BUSY).is_none())
+            .until_metric(of_pods, |events| events >= pods)
+            .await;
+        recorder
+            .until_trace("end of the traffic", |recording| {
+                recording.lagging(&history, &BUSY).is_none()
+            })
             .await;
         let took = began.elapsed();
         let resident = recorder.metric("kymo_resident_memory_bytes").await;
@@ -103,7 +121,10 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
             .of(&kymo_testkit::oracle::Resource::new("", "pods"))
             .filter(|revision| revision.op == kymo_testkit::oracle::Op::Added)
             .count();
-        assert!(pods_made >= 2 * (deployments * replicas) as usize, "made and rolled: {pods_made} pods");
+        assert!(
+            pods_made >= 2 * (deployments * replicas) as usize,
+            "made and rolled: {pods_made} pods"
+        );
         let size: u64 = std::fs::read_dir(place.trace())
             .expect("the trace")
             .filter_map(|entry| entry.ok()?.metadata().ok())
@@ -114,7 +135,11 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
              {} revisions in etcd, {} of them in {:.0} s of traffic; {} events recorded, {} of {} expected changes \
              matched, {} bodies equal; recorded after {:.0} s; {:.0} MB resident, {:.1} MB on disk",
             history.revisions().len(),
-            history.revisions().iter().filter(|revision| revision.rv > from).count(),
+            history
+                .revisions()
+                .iter()
+                .filter(|revision| revision.rv > from)
+                .count(),
             traffic_took.as_secs_f64(),
             recording.rows.len(),
             total.matched,

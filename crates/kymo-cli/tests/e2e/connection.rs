@@ -37,7 +37,11 @@ fn a_server_that_ends_its_watches_again_and_again_costs_nothing() {
         recorder.until_recorded("configmaps", "last").await;
         recorder.stop().await;
 
-        assert!(proxy.fired("end") >= 10, "{} watches ended", proxy.fired("end"));
+        assert!(
+            proxy.fired("end") >= 10,
+            "{} watches ended",
+            proxy.fired("end")
+        );
         let history = shared.oracle.history().await.expect("history");
         let recording = place.recording();
         let report = recording.compare(&history);
@@ -80,7 +84,11 @@ fn breaking_the_watch_costs_nothing(namespace: &str, deed: &Do, offsets: impl Fn
         let began = Instant::now();
         let mut value = 2;
         while !proxy.unfired().is_empty() {
-            assert!(began.elapsed() < PATIENCE, "not fired: {:?}", proxy.unfired());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "not fired: {:?}",
+                proxy.unfired()
+            );
             change_map(api, &maps, "subject", value).await;
             value += 1;
             sleep(Duration::from_millis(15)).await;
@@ -103,7 +111,16 @@ fn breaking_the_watch_costs_nothing(namespace: &str, deed: &Do, offsets: impl Fn
 #[test]
 fn a_connection_reset_at_any_byte_around_a_line_boundary_costs_nothing() {
     breaking_the_watch_costs_nothing("reset", &Do::Reset, |length| {
-        vec![0, 1, 2, length / 2, length - 2, length - 1, length, length + 1]
+        vec![
+            0,
+            1,
+            2,
+            length / 2,
+            length - 2,
+            length - 1,
+            length,
+            length + 1,
+        ]
     });
 }
 
@@ -112,7 +129,10 @@ fn a_connection_reset_at_any_byte_around_a_line_boundary_costs_nothing() {
 fn a_watch_cut_inside_a_line_costs_nothing() {
     breaking_the_watch_costs_nothing("cut", &Do::Cut, |length| {
         let steps = 12;
-        (1..steps).map(|step| step * length / steps).chain([length - 2, length - 1]).collect()
+        (1..steps)
+            .map(|step| step * length / steps)
+            .chain([length - 2, length - 1])
+            .collect()
     });
 }
 
@@ -163,15 +183,23 @@ fn a_server_without_a_seat_for_us_is_waited_for_and_the_stretch_is_throttled() {
         until_status(&clerk, &maps, 429).await;
         let refused_before = refusals(&shared.plane, 429);
         proxy.hang_up();
-        recorder.until_metric("kymo_feeds{state=\"throttled\"}", |feeds| feeds == 1.0).await;
+        recorder
+            .until_metric("kymo_feeds{state=\"throttled\"}", |feeds| feeds == 1.0)
+            .await;
         let throttled = Instant::now();
         sleep(Duration::from_secs(4)).await;
         let refused = refusals(&shared.plane, 429) - refused_before;
         let seconds = throttled.elapsed().as_secs();
-        api.delete(&format!("{schemas}/no-seat")).await.expect("delete");
-        api.delete(&format!("{levels}/no-seat")).await.expect("delete");
+        api.delete(&format!("{schemas}/no-seat"))
+            .await
+            .expect("delete");
+        api.delete(&format!("{levels}/no-seat"))
+            .await
+            .expect("delete");
 
-        recorder.until_metric("kymo_feeds{state=\"observed\"}", |feeds| feeds == 1.0).await;
+        recorder
+            .until_metric("kymo_feeds{state=\"observed\"}", |feeds| feeds == 1.0)
+            .await;
         churn.more(5).await;
         churn.stop().await;
         create_map(api, &maps, "last").await;
@@ -179,12 +207,18 @@ fn a_server_without_a_seat_for_us_is_waited_for_and_the_stretch_is_throttled() {
         recorder.stop().await;
 
         assert!(refused >= 2, "refused {refused} times");
-        assert!(refused <= 3 + 2 * seconds, "{refused} requests in {seconds} s: a hot loop");
+        assert!(
+            refused <= 3 + 2 * seconds,
+            "{refused} requests in {seconds} s: a hot loop"
+        );
         let history = shared.oracle.history().await.expect("history");
         let recording = place.recording();
         let stretches = recording.stretches("configmaps", CoverageState::Throttled);
         assert_eq!(stretches.len(), 1, "{recording}");
-        assert_eq!(stretches[0].from_rv, stretches[0].to_rv, "nothing is lost: {recording}");
+        assert_eq!(
+            stretches[0].from_rv, stretches[0].to_rv,
+            "nothing is lost: {recording}"
+        );
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
         recording.assert_has_all(&history, "configmaps", history.to());
@@ -197,7 +231,10 @@ fn refusals(plane: &kymo_testkit::control_plane::ControlPlane, status: u16) -> u
     let audit = plane.audit().expect("the audit log");
     let refused = audit.iter().filter(|entry| {
         entry.stage == "ResponseComplete"
-            && entry.response_status.as_ref().is_some_and(|answer| answer.code == status)
+            && entry
+                .response_status
+                .as_ref()
+                .is_some_and(|answer| answer.code == status)
     });
     refused.count() as u64
 }
@@ -213,7 +250,10 @@ pub(crate) async fn until_status(api: &Api, path: &str, status: u16) {
         if found == status {
             return;
         }
-        assert!(began.elapsed() < PATIENCE, "{path} still answers {found}, not {status}");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "{path} still answers {found}, not {status}"
+        );
         sleep(Duration::from_millis(100)).await;
     }
 }
@@ -222,7 +262,10 @@ pub(crate) async fn until_status(api: &Api, path: &str, status: u16) {
 async fn bound_token(api: &Api, namespace: &str, account: &str, secret: &str) -> String {
     let core = format!("/api/v1/namespaces/{namespace}");
     let bound = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": secret } });
-    let bound = api.create(&format!("{core}/secrets"), &bound).await.expect("a secret");
+    let bound = api
+        .create(&format!("{core}/secrets"), &bound)
+        .await
+        .expect("a secret");
     let request = json!({
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -232,7 +275,10 @@ async fn bound_token(api: &Api, namespace: &str, account: &str, secret: &str) ->
     });
     let path = format!("{core}/serviceaccounts/{account}/token");
     let answer = api.create(&path, &request).await.expect("a token");
-    answer["status"]["token"].as_str().expect("a token").to_owned()
+    answer["status"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned()
 }
 
 /// Fault table row 19.
@@ -241,7 +287,8 @@ fn a_token_that_is_rotated_costs_one_refusal_and_no_gap() {
     on_shared_plane("a_token_that_is_rotated", async |shared| {
         let api = shared.plane.api();
         let maps = config_maps(api, "rotated").await;
-        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "kymo" } });
+        let account =
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "kymo" } });
         let accounts = "/api/v1/namespaces/rotated/serviceaccounts";
         api.create(accounts, &account).await.expect("an account");
         let binding = json!({
@@ -268,18 +315,26 @@ fn a_token_that_is_rotated_costs_one_refusal_and_no_gap() {
         assert_ne!(with_old, with_file);
         let config = place.write("kubeconfig", &with_file);
         let holder_of_old = place.write("old-kubeconfig", &with_old);
-        let holder_of_old = Api::from_kubeconfig(&holder_of_old).await.expect("a client");
+        let holder_of_old = Api::from_kubeconfig(&holder_of_old)
+            .await
+            .expect("a client");
         let mut recorder = place.start(&config, "configmaps").await;
         let churn = Churn::start(api, &maps, 10);
         churn.more(5).await;
 
         let new = bound_token(api, "rotated", "kymo", "new").await;
         place.write("token", &new);
-        api.delete("/api/v1/namespaces/rotated/secrets/old").await.expect("delete");
+        api.delete("/api/v1/namespaces/rotated/secrets/old")
+            .await
+            .expect("delete");
         until_status(&holder_of_old, &maps, 401).await;
         let refused_before = refusals(&shared.plane, 401);
         proxy.hang_up();
-        recorder.until_metric("kymo_alarms_total{kind=\"unauthorized\"}", |alarms| alarms >= 1.0).await;
+        recorder
+            .until_metric("kymo_alarms_total{kind=\"unauthorized\"}", |alarms| {
+                alarms >= 1.0
+            })
+            .await;
         churn.more(20).await;
         churn.stop().await;
         create_map(api, &maps, "last").await;
@@ -309,14 +364,20 @@ fn an_api_server_killed_and_started_again_under_load_loses_nothing_in_silence() 
         let churn = Churn::start(shared.plane.api(), &maps, 50);
         churn.more(20).await;
         let before = shared.plane.process_id(Component::ApiServer);
-        shared.plane.restart(Component::ApiServer).await.expect("restart");
+        shared
+            .plane
+            .restart(Component::ApiServer)
+            .await
+            .expect("restart");
         assert_ne!(shared.plane.process_id(Component::ApiServer), before);
         churn.more(20).await;
         churn.stop().await;
         let api = shared.plane.api();
         create_map(api, &maps, "last").await;
         recorder.until_recorded("configmaps", "last").await;
-        let failures = recorder.metric("kymo_alarms_total{kind=\"request_failed\"}").await;
+        let failures = recorder
+            .metric("kymo_alarms_total{kind=\"request_failed\"}")
+            .await;
         recorder.stop().await;
 
         assert!(failures >= 1.0, "the recorder has not noticed");

@@ -13,7 +13,10 @@ use crate::work::{Churn, config_maps, create_map};
 
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is not a number")),
+    )
 }
 
 /// Fault table row 25.
@@ -44,7 +47,9 @@ fn a_recorder_killed_at_random_under_load_loses_and_repeats_nothing() {
             recorder.kill();
         }
         let took = began.elapsed();
-        let mut recorder = place.start(&config, "configmaps,namespaces,serviceaccounts").await;
+        let mut recorder = place
+            .start(&config, "configmaps,namespaces,serviceaccounts")
+            .await;
         let written = churn.stop().await;
         create_map(&api, &maps, "last").await;
         recorder.until_recorded("configmaps", "last").await;
@@ -58,15 +63,25 @@ fn a_recorder_killed_at_random_under_load_loses_and_repeats_nothing() {
             recording.rows.len(),
             recording.sessions
         );
-        assert!(killed_while_recording > 0 && recording.sessions > 2, "{recording}");
+        assert!(
+            killed_while_recording > 0 && recording.sessions > 2,
+            "{recording}"
+        );
         recording.assert_promises();
-        assert!(recording.gaps().is_empty(), "a restart within history is no gap\n{recording}");
+        assert!(
+            recording.gaps().is_empty(),
+            "a restart within history is no gap\n{recording}"
+        );
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
         recording.assert_has_all(&history, "configmaps", history.to());
         let trace = place.trace();
         let check = Place::kymo(&["check", trace.to_str().expect("UTF-8")]);
-        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+        assert!(
+            check.status.success(),
+            "{}",
+            String::from_utf8_lossy(&check.stderr)
+        );
     });
 }
 

@@ -20,13 +20,23 @@ struct Accounts<'a> {
 
 impl<'a> Accounts<'a> {
     async fn new(api: &'a Api, namespace: &str) -> Self {
-        kymo_testkit::traffic::objects::ensure_namespace(api, namespace).await.expect("a namespace");
-        Self { api, collection: format!("/api/v1/namespaces/{namespace}/serviceaccounts") }
+        kymo_testkit::traffic::objects::ensure_namespace(api, namespace)
+            .await
+            .expect("a namespace");
+        Self {
+            api,
+            collection: format!("/api/v1/namespaces/{namespace}/serviceaccounts"),
+        }
     }
 
     async fn create(&self, name: &str) -> String {
-        let account = json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } });
-        let made = self.api.create(&self.collection, &account).await.expect("create");
+        let account =
+            json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": name } });
+        let made = self
+            .api
+            .create(&self.collection, &account)
+            .await
+            .expect("create");
         made["metadata"]["uid"].as_str().expect("a uid").to_owned()
     }
 
@@ -35,7 +45,10 @@ impl<'a> Accounts<'a> {
     }
 
     async fn delete(&self, name: &str) {
-        self.api.delete(&format!("{}/{name}", self.collection)).await.expect("delete");
+        self.api
+            .delete(&format!("{}/{name}", self.collection))
+            .await
+            .expect("delete");
     }
 }
 
@@ -60,7 +73,12 @@ async fn away(
     // The oracle has to have it before it is gone.
     shared.oracle.history().await.expect("history");
     let revision = shared.plane.etcd().revision().await.expect("a revision");
-    shared.plane.etcd().compact(revision).await.expect("compact");
+    shared
+        .plane
+        .etcd()
+        .compact(revision)
+        .await
+        .expect("compact");
     recorder.go_on();
     recorder
         .until_trace("end of the gap", |recording| {
@@ -74,7 +92,10 @@ async fn away(
     accounts.create("after").await;
     recorder.until_recorded("serviceaccounts", "after").await;
     recorder.stop().await;
-    (shared.oracle.history().await.expect("history"), place.recording())
+    (
+        shared.oracle.history().await.expect("history"),
+        place.recording(),
+    )
 }
 
 /// Asserts that there is one gap, made by the server's 410, and that it holds what it must.
@@ -82,9 +103,15 @@ fn assert_one_exact_gap(history: &History, recording: &Recording) {
     let gaps = recording.gaps();
     assert_eq!(gaps.len(), 1, "{recording}");
     let gap = gaps[0];
-    assert_eq!((gap.state, gap.cause), (CoverageState::Unobserved, Cause::HistoryExpired));
+    assert_eq!(
+        (gap.state, gap.cause),
+        (CoverageState::Unobserved, Cause::HistoryExpired)
+    );
     let detail = gap.detail.as_deref().expect("the server's words");
-    assert!(detail.contains("compacted") || detail.contains("too old"), "{detail}");
+    assert!(
+        detail.contains("compacted") || detail.contains("too old"),
+        "{detail}"
+    );
     let report = recording.compare(history);
     assert!(report.is_clean(), "{report}{recording}");
     recording.assert_gap_is_exact(history, "serviceaccounts", gap);
@@ -117,22 +144,39 @@ fn a_recorder_away_for_longer_than_history_reaches_owns_up_to_exactly_what_it_mi
         assert_one_exact_gap(&history, &recording);
 
         let of = |name: &'static str| {
-            recording.of("serviceaccounts").filter(move |row| row.event.key.name == name).collect::<Vec<_>>()
+            recording
+                .of("serviceaccounts")
+                .filter(move |row| row.event.key.name == name)
+                .collect::<Vec<_>>()
         };
         let changed = of("changed");
         let newest = changed.last().expect("rows");
         assert_eq!(newest.event.certainty, Certainty::Coalesced);
         assert_eq!(newest.event.rv.as_ref().map(number), Some(last));
-        assert!(changed.iter().all(|row| row.event.rv.as_ref().map(number) != Some(last_before)));
+        assert!(
+            changed
+                .iter()
+                .all(|row| row.event.rv.as_ref().map(number) != Some(last_before))
+        );
         let deleted = of("deleted");
         let end = deleted.last().expect("rows");
-        assert_eq!((end.event.event_type, end.event.certainty), (EventType::Deleted, Certainty::Inferred));
-        assert!(end.event.not_before.is_some_and(|earliest| earliest < end.event.ts));
+        assert_eq!(
+            (end.event.event_type, end.event.certainty),
+            (EventType::Deleted, Certainty::Inferred)
+        );
+        assert!(
+            end.event
+                .not_before
+                .is_some_and(|earliest| earliest < end.event.ts)
+        );
         assert!(of("short-lived").is_empty(), "it cannot be known");
         assert_eq!(of("quiet").len(), 1, "what did not change is not repeated");
         let gap = recording.gaps()[0];
         let before = of("before")[0].event.rv.clone();
-        assert!(gap.from_rv.as_ref().map(number) >= before.as_ref().map(number), "{recording}");
+        assert!(
+            gap.from_rv.as_ref().map(number) >= before.as_ref().map(number),
+            "{recording}"
+        );
     });
 }
 
@@ -157,7 +201,13 @@ fn an_object_made_anew_under_its_name_while_the_recorder_was_away_is_two_objects
         let rows: Vec<_> = recording
             .of("serviceaccounts")
             .filter(|row| row.event.key.name == "twice")
-            .map(|row| (row.event.key.uid.clone(), row.event.event_type, row.event.certainty))
+            .map(|row| {
+                (
+                    row.event.key.uid.clone(),
+                    row.event.event_type,
+                    row.event.certainty,
+                )
+            })
             .collect();
         assert_eq!(
             rows,
@@ -180,7 +230,9 @@ fn an_etcd_put_back_to_a_backup_begins_a_new_epoch() {
         plane = Some(beside.expect("a second plane"));
         place = Some(Place::new());
     });
-    let (Some(mut plane), Some(place)) = (plane, place) else { return };
+    let (Some(mut plane), Some(place)) = (plane, place) else {
+        return;
+    };
     // The rest is waiting: it does not hold the shared plane.
     crate::plane::alone(async move {
         let maps = config_maps(plane.api(), "restored").await;
@@ -195,7 +247,10 @@ fn an_etcd_put_back_to_a_backup_begins_a_new_epoch() {
         let newest = plane.etcd().revision().await.expect("a revision");
 
         plane.restore(&checkpoint).await.expect("restore");
-        assert!(plane.etcd().revision().await.expect("a revision") < newest, "versions went back");
+        assert!(
+            plane.etcd().revision().await.expect("a revision") < newest,
+            "versions went back"
+        );
         create_map(plane.api(), &maps, "anew").await;
         recorder.until_recorded("configmaps", "anew").await;
         recorder.stop().await;
@@ -211,14 +266,21 @@ fn an_etcd_put_back_to_a_backup_begins_a_new_epoch() {
             .map(|row| (row.event.key.name.clone(), row.event.certainty))
             .collect();
         assert_eq!(lost.len(), 20, "{lost:?}");
-        assert!(lost.iter().all(|(name, certainty)| name.starts_with("lost-") && *certainty == Certainty::Inferred));
+        assert!(lost.iter().all(
+            |(name, certainty)| name.starts_with("lost-") && *certainty == Certainty::Inferred
+        ));
         recording.assert_promises();
         let anew = Oracle::start(plane.etcd()).await.expect("the oracle");
         let history = anew.history().await.expect("history");
         let (mut rows, mut of_new_epoch) = (recording.rows, recording.coverage);
         rows.retain(|row| row.event.epoch == 1 && row.event.rv.is_some());
         of_new_epoch.retain(|row| row.epoch == 1);
-        let recording = Recording { feeds: recording.feeds, rows, coverage: of_new_epoch, sessions: 1 };
+        let recording = Recording {
+            feeds: recording.feeds,
+            rows,
+            coverage: of_new_epoch,
+            sessions: 1,
+        };
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
     });

@@ -57,7 +57,9 @@ async fn start(test: &str) -> Option<Shared> {
         watch_cache_sizes: vec![("serviceaccounts".to_owned(), 0)],
         ..Options::default()
     };
-    let plane = start_or_skip(test, options).await.expect("a control plane")?;
+    let plane = start_or_skip(test, options)
+        .await
+        .expect("a control plane")?;
     let oracle = Oracle::start(plane.etcd()).await.expect("the oracle");
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -69,7 +71,11 @@ async fn start(test: &str) -> Option<Shared> {
         "subjects": [{ "kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "clerk" }],
     });
     let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
-    plane.api().create(bindings, &binding).await.expect("the clerk's rights");
+    plane
+        .api()
+        .create(bindings, &binding)
+        .await
+        .expect("the clerk's rights");
     Some(Shared { plane, oracle })
 }
 
@@ -84,14 +90,18 @@ pub(crate) async fn admin_proxy(
     let client = Some((certificate.as_bytes(), key.as_bytes()));
     let authority = plane.authority_pem();
     let upstream = Upstream::https(&plane.api_server_url(), authority.as_bytes(), client);
-    FaultProxy::start(upstream.expect("an upstream"), faults).await.expect("a proxy")
+    FaultProxy::start(upstream.expect("an upstream"), faults)
+        .await
+        .expect("a proxy")
 }
 
 /// Starts a proxy that passes the credentials of its clients on.
 pub(crate) async fn plain_proxy(plane: &ControlPlane) -> FaultProxy {
     let authority = plane.authority_pem();
     let upstream = Upstream::https(&plane.api_server_url(), authority.as_bytes(), None);
-    FaultProxy::start(upstream.expect("an upstream"), []).await.expect("a proxy")
+    FaultProxy::start(upstream.expect("an upstream"), [])
+        .await
+        .expect("a proxy")
 }
 
 /// Runs what has a plane of its own, beside other tests.

@@ -24,7 +24,9 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a temporary folder") }
+        Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        }
     }
 
     pub(crate) fn trace(&self) -> PathBuf {
@@ -52,8 +54,9 @@ impl Place {
     /// Names the command line of `kymo record` into this place's trace.
     pub(crate) fn record(&self, kubeconfig: &Path, resources: &str) -> Vec<String> {
         let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-        let mut args: Vec<String> =
-            ["-v", "record", "--metrics", "127.0.0.1:0", "--kubeconfig"].map(str::to_owned).into();
+        let mut args: Vec<String> = ["-v", "record", "--metrics", "127.0.0.1:0", "--kubeconfig"]
+            .map(str::to_owned)
+            .into();
         args.extend([path(kubeconfig), "--output".into(), path(&self.trace())]);
         if !resources.is_empty() {
             args.extend(["--resources".into(), resources.to_owned()]);
@@ -63,7 +66,11 @@ impl Place {
 
     /// Starts a recorder. Its messages are added to the place's log.
     pub(crate) fn spawn(&self, kubeconfig: &Path, resources: &str) -> Recorder {
-        let log = File::options().create(true).append(true).open(self.log()).expect("a log");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .expect("a log");
         let from = fs::metadata(self.log()).expect("the log").len() as usize;
         let child = command()
             .args(self.record(kubeconfig, resources))
@@ -72,7 +79,12 @@ impl Place {
             .stderr(log)
             .spawn()
             .expect("kymo record");
-        Recorder { child, log: self.log(), from, trace: self.trace() }
+        Recorder {
+            child,
+            log: self.log(),
+            from,
+            trace: self.trace(),
+        }
     }
 
     /// Starts a recorder and waits until each of its feeds is in some state.
@@ -90,7 +102,10 @@ impl Place {
 
 fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kymo"));
-    command.env_remove("KUBECONFIG").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+    command
+        .env_remove("KUBECONFIG")
+        .env("NO_PROXY", "127.0.0.1")
+        .env("no_proxy", "127.0.0.1");
     command
 }
 
@@ -133,7 +148,11 @@ impl Recorder {
             if let Some(status) = self.child.try_wait().expect("wait") {
                 return (status, began.elapsed());
             }
-            assert!(began.elapsed() < PATIENCE, "SIGTERM does not end kymo\n{}", self.said());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "SIGTERM does not end kymo\n{}",
+                self.said()
+            );
             sleep(Duration::from_millis(10)).await;
         }
     }
@@ -176,7 +195,9 @@ impl Recorder {
 
     async fn until_ready(&mut self) {
         self.until("ready", async |address| {
-            ask(address, "/readyz").await.is_some_and(|answer| answer.contains(" 200 "))
+            ask(address, "/readyz")
+                .await
+                .is_some_and(|answer| answer.contains(" 200 "))
         })
         .await;
     }
@@ -186,14 +207,21 @@ impl Recorder {
         let began = Instant::now();
         while !done(address).await {
             self.ensure_running();
-            assert!(began.elapsed() < PATIENCE, "not {what} in time\n{}", self.said());
+            assert!(
+                began.elapsed() < PATIENCE,
+                "not {what} in time\n{}",
+                self.said()
+            );
             sleep(Duration::from_millis(50)).await;
         }
     }
 
     /// Waits until one of its metrics, written as on the endpoint with labels, has a value.
     pub(crate) async fn until_metric(&mut self, name: &str, done: impl Fn(f64) -> bool) {
-        self.until(name, async |address| metric(address, name).await.is_some_and(&done)).await;
+        self.until(name, async |address| {
+            metric(address, name).await.is_some_and(&done)
+        })
+        .await;
     }
 
     /// Returns one of its metrics; 0 when there is none of that name and labels.
@@ -243,7 +271,8 @@ impl Drop for Recorder {
 
 async fn metric(address: SocketAddr, name: &str) -> Option<f64> {
     let text = ask(address, "/metrics").await?;
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
 
 /// Asks the endpoint; `None` when it does not answer.

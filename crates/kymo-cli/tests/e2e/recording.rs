@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::Path;
 
 use kymo_model::{Certainty, Coverage, CoverageState, EventType, Feed, FeedId, Rv};
-use kymo_store::{Severity, Trace};
 use kymo_store::segment::Row;
+use kymo_store::{Severity, Trace};
 use kymo_testkit::oracle::{self, History, Interval, ObservedEvent, Op, Report, Resource};
 
 /// All of a trace.
@@ -22,7 +22,11 @@ impl Recording {
     pub(crate) fn read(path: &Path) -> Self {
         let trace = Trace::open(path).expect("the trace opens");
         let damage = |finding: &kymo_store::Finding| finding.severity == Severity::Error;
-        assert!(!trace.findings().iter().any(damage), "{:?}", trace.findings());
+        assert!(
+            !trace.findings().iter().any(damage),
+            "{:?}",
+            trace.findings()
+        );
         let mut rows: Vec<Row> = trace
             .rows()
             .and_then(Iterator::collect)
@@ -42,14 +46,19 @@ impl Recording {
 
     /// Gives the events of a resource, named as kubectl takes it, in order.
     pub(crate) fn of<'a>(&'a self, resource: &'a str) -> impl Iterator<Item = &'a Row> {
-        self.rows.iter().filter(move |row| self.resource_of(row.event.feed) == resource)
+        self.rows
+            .iter()
+            .filter(move |row| self.resource_of(row.event.feed) == resource)
     }
 
     /// Gives the coverage of a resource in order.
     pub(crate) fn coverage_of(&self, resource: &str) -> Vec<&Coverage> {
         self.coverage
             .iter()
-            .filter(|row| row.feed.is_none_or(|feed| self.resource_of(feed) == resource))
+            .filter(|row| {
+                row.feed
+                    .is_none_or(|feed| self.resource_of(feed) == resource)
+            })
             .collect()
     }
 
@@ -62,7 +71,10 @@ impl Recording {
 
     /// Gives the stretches that are not observed and may have lost something.
     pub(crate) fn gaps(&self) -> Vec<&Coverage> {
-        self.coverage.iter().filter(|row| row.state != CoverageState::Observed).collect()
+        self.coverage
+            .iter()
+            .filter(|row| row.state != CoverageState::Observed)
+            .collect()
     }
 
     /// Compares everything with what really happened; bodies are compared as JSON.
@@ -129,8 +141,18 @@ impl Recording {
             let event = &row.event;
             let resource = self.resource_of(event.feed);
             let Some(rv) = &event.rv else { continue };
-            let version = (event.epoch, resource.clone(), event.key.uid.clone(), rv.clone(), event.event_type);
-            assert!(versions.insert(version), "twice: {resource} {:?} {rv}", event.key);
+            let version = (
+                event.epoch,
+                resource.clone(),
+                event.key.uid.clone(),
+                rv.clone(),
+                event.event_type,
+            );
+            assert!(
+                versions.insert(version),
+                "twice: {resource} {:?} {rv}",
+                event.key
+            );
             if event.certainty == Certainty::Seen {
                 let rv = number(rv);
                 if let Some(before) = newest.insert((event.feed, event.epoch), rv) {
@@ -139,7 +161,11 @@ impl Recording {
             }
         }
         let holes = self.holes();
-        assert!(holes.is_empty(), "no coverage of {}\n{self}", holes.join(", "));
+        assert!(
+            holes.is_empty(),
+            "no coverage of {}\n{self}",
+            holes.join(", ")
+        );
     }
 
     /// Finds the versions between two stretches of a feed and epoch that no stretch covers.
@@ -147,7 +173,10 @@ impl Recording {
         let mut by_feed: BTreeMap<(FeedId, u32), Vec<(u64, u64)>> = BTreeMap::new();
         for row in &self.coverage {
             if let (Some(feed), Some(from), Some(to)) = (row.feed, &row.from_rv, &row.to_rv) {
-                by_feed.entry((feed, row.epoch)).or_default().push((number(from), number(to)));
+                by_feed
+                    .entry((feed, row.epoch))
+                    .or_default()
+                    .push((number(from), number(to)));
             }
         }
         let mut holes = Vec::new();
@@ -168,15 +197,33 @@ impl Recording {
     /// recorded, wherever the coverage puts it: the recorder was never away for good.
     pub(crate) fn assert_has_all(&self, history: &History, resource: &str, to: u64) {
         let observed = self.stretches(resource, CoverageState::Observed);
-        let from = observed.first().and_then(|row| row.from_rv.as_ref()).map(number);
+        let from = observed
+            .first()
+            .and_then(|row| row.from_rv.as_ref())
+            .map(number);
         let from = from.expect("an observed stretch");
-        let recorded: BTreeSet<u64> =
-            self.of(resource).filter_map(|row| row.event.rv.as_ref()).map(number).collect();
+        let recorded: BTreeSet<u64> = self
+            .of(resource)
+            .filter_map(|row| row.event.rv.as_ref())
+            .map(number)
+            .collect();
         let wanted = versions(history, resource);
-        let wanted: Vec<u64> = wanted.into_iter().filter(|rv| (from + 1..=to).contains(rv)).collect();
-        assert!(!wanted.is_empty(), "nothing happened to {resource} in {from}..{to}");
-        let missing: Vec<u64> = wanted.into_iter().filter(|rv| !recorded.contains(rv)).collect();
-        assert!(missing.is_empty(), "{resource}: missing {missing:?}\n{self}");
+        let wanted: Vec<u64> = wanted
+            .into_iter()
+            .filter(|rv| (from + 1..=to).contains(rv))
+            .collect();
+        assert!(
+            !wanted.is_empty(),
+            "nothing happened to {resource} in {from}..{to}"
+        );
+        let missing: Vec<u64> = wanted
+            .into_iter()
+            .filter(|rv| !recorded.contains(rv))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "{resource}: missing {missing:?}\n{self}"
+        );
     }
 
     /// Names one of `resources` whose newest version in the history is not recorded yet.
@@ -190,7 +237,9 @@ impl Recording {
         }
         resources.iter().copied().find(|resource| {
             let recorded = newest.get(*resource).copied().unwrap_or_default();
-            versions(history, resource).last().is_some_and(|newest| *newest > recorded)
+            versions(history, resource)
+                .last()
+                .is_some_and(|newest| *newest > recorded)
         })
     }
 
@@ -200,12 +249,18 @@ impl Recording {
     pub(crate) fn assert_gap_is_exact(&self, history: &History, resource: &str, gap: &Coverage) {
         let from = number(gap.from_rv.as_ref().expect("the gap's first version"));
         let to = number(gap.to_rv.as_ref().expect("the gap's last version"));
-        let (before, after) = (live_at(history, resource, from), live_at(history, resource, to));
+        let (before, after) = (
+            live_at(history, resource, from),
+            live_at(history, resource, to),
+        );
         let mut expected = BTreeSet::new();
         for (uid, (name, rv)) in &after {
             if *rv > from {
-                let certainty =
-                    if before.contains_key(uid) { Certainty::Coalesced } else { Certainty::Listed };
+                let certainty = if before.contains_key(uid) {
+                    Certainty::Coalesced
+                } else {
+                    Certainty::Listed
+                };
                 expected.insert((name.clone(), uid.clone(), Some(*rv), certainty));
             }
         }
@@ -222,22 +277,40 @@ impl Recording {
             })
             .map(|row| {
                 let event = &row.event;
-                (event.key.name.clone(), event.key.uid.clone(), event.rv.as_ref().map(number), event.certainty)
+                (
+                    event.key.name.clone(),
+                    event.key.uid.clone(),
+                    event.rv.as_ref().map(number),
+                    event.certainty,
+                )
             })
             .collect();
         assert_eq!(found, expected, "the rows of the gap {from}..{to}\n{self}");
         let happened = versions(history, resource);
-        let inside = happened.iter().filter(|rv| (from + 1..=to).contains(rv)).count();
-        assert!(inside > expected.len(), "nothing was missed between {from} and {to}");
+        let inside = happened
+            .iter()
+            .filter(|rv| (from + 1..=to).contains(rv))
+            .count();
+        assert!(
+            inside > expected.len(),
+            "nothing was missed between {from} and {to}"
+        );
     }
 }
 
 /// Shows the coverage, for assertion messages.
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} events in {} sessions; coverage:", self.rows.len(), self.sessions)?;
+        writeln!(
+            f,
+            "{} events in {} sessions; coverage:",
+            self.rows.len(),
+            self.sessions
+        )?;
         for row in self.coverage.iter().take(60) {
-            let feed = row.feed.map_or_else(|| "all".to_owned(), |feed| self.resource_of(feed));
+            let feed = row
+                .feed
+                .map_or_else(|| "all".to_owned(), |feed| self.resource_of(feed));
             let rv = |rv: &Option<Rv>| rv.as_ref().map_or_else(|| "-".to_owned(), Rv::to_string);
             writeln!(
                 f,
@@ -269,17 +342,26 @@ fn named(resource: &str) -> Resource {
 
 /// Gives all versions of a resource, in order.
 pub(crate) fn versions(history: &History, resource: &str) -> Vec<u64> {
-    history.of(&named(resource)).map(|revision| revision.rv).collect()
+    history
+        .of(&named(resource))
+        .map(|revision| revision.rv)
+        .collect()
 }
 
 /// Gives the live objects at a version: name and version by uid.
 fn live_at(history: &History, resource: &str, at: u64) -> BTreeMap<String, (String, u64)> {
     let mut live = BTreeMap::new();
-    for revision in history.of(&named(resource)).filter(|revision| revision.rv <= at) {
+    for revision in history
+        .of(&named(resource))
+        .filter(|revision| revision.rv <= at)
+    {
         if revision.op == Op::Deleted {
             live.remove(&revision.uid);
         } else {
-            live.insert(revision.uid.clone(), (revision.id.name.clone(), revision.rv));
+            live.insert(
+                revision.uid.clone(),
+                (revision.id.name.clone(), revision.rv),
+            );
         }
     }
     live

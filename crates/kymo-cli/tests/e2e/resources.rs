@@ -17,22 +17,34 @@ pub(crate) const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresour
 
 /// Defines a resource and waits until the server serves it.
 pub(crate) async fn define(api: &Api, group: &str, plural: &str, kind: &str) {
-    api.create(DEFINITIONS, &objects::definition(group, plural, kind)).await.expect("define");
+    api.create(DEFINITIONS, &objects::definition(group, plural, kind))
+        .await
+        .expect("define");
     let served = format!("/apis/{group}/v1/{plural}");
-    api.wait_for(&served, "the new resource", PATIENCE, |_| true).await.expect("served");
+    api.wait_for(&served, "the new resource", PATIENCE, |_| true)
+        .await
+        .expect("served");
 }
 
 /// Waits until a resource is observed in the trace.
 pub(crate) async fn until_observed(recorder: &mut Recorder, resource: &str) {
     recorder
         .until_trace(&format!("observed {resource}"), |recording| {
-            !recording.stretches(resource, CoverageState::Observed).is_empty()
+            !recording
+                .stretches(resource, CoverageState::Observed)
+                .is_empty()
         })
         .await;
 }
 
 /// Makes, changes and deletes objects of a custom resource.
-pub(crate) async fn use_resource(api: &Api, version: &str, collection: &str, kind: &str, numbers: std::ops::Range<u32>) {
+pub(crate) async fn use_resource(
+    api: &Api,
+    version: &str,
+    collection: &str,
+    kind: &str,
+    numbers: std::ops::Range<u32>,
+) {
     for number in numbers {
         let object = json!({
             "apiVersion": version,
@@ -42,7 +54,9 @@ pub(crate) async fn use_resource(api: &Api, version: &str, collection: &str, kin
         });
         api.create(collection, &object).await.expect("create");
         let patch = json!({ "spec": { "number": number + 1 } });
-        api.patch(&format!("{collection}/it-{number}"), Patch::Merge, &patch).await.expect("patch");
+        api.patch(&format!("{collection}/it-{number}"), Patch::Merge, &patch)
+            .await
+            .expect("patch");
     }
     api.delete(&format!("{collection}/it-0")).await.ok();
 }
@@ -63,28 +77,51 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
         until_observed(&mut recorder, NAME).await;
         let found = served.elapsed();
         assert!(found < Duration::from_secs(15), "recorded after {found:?}");
-        let collection = |version: &str| format!("/apis/{GROUP}/{version}/namespaces/types/gadgets");
-        use_resource(api, &format!("{GROUP}/v1"), &collection("v1"), "Gadget", 0..4).await;
+        let collection =
+            |version: &str| format!("/apis/{GROUP}/{version}/namespaces/types/gadgets");
+        use_resource(
+            api,
+            &format!("{GROUP}/v1"),
+            &collection("v1"),
+            "Gadget",
+            0..4,
+        )
+        .await;
 
         // Another version, which clients prefer from now on.
         let path = format!("{DEFINITIONS}/{NAME}");
         let definition = api.get(&path).await.expect("the definition");
-        let mut versions = definition["spec"]["versions"].as_array().expect("versions").clone();
+        let mut versions = definition["spec"]["versions"]
+            .as_array()
+            .expect("versions")
+            .clone();
         let mut second = versions[0].clone();
         second["name"] = json!("v2");
         second["storage"] = json!(false);
         versions.push(second);
         let patch = json!({ "spec": { "versions": versions } });
-        api.patch(&path, Patch::Merge, &patch).await.expect("a second version");
-        api.wait_for(&collection("v2"), "the second version", PATIENCE, |_| true).await.expect("served");
+        api.patch(&path, Patch::Merge, &patch)
+            .await
+            .expect("a second version");
+        api.wait_for(&collection("v2"), "the second version", PATIENCE, |_| true)
+            .await
+            .expect("served");
         recorder
             .until_trace("second version", |recording| {
-                recording.feeds.values().any(|feed| {
-                    feed.resource.group == GROUP && feed.resource.version == "v2"
-                })
+                recording
+                    .feeds
+                    .values()
+                    .any(|feed| feed.resource.group == GROUP && feed.resource.version == "v2")
             })
             .await;
-        use_resource(api, &format!("{GROUP}/v2"), &collection("v2"), "Gadget", 4..6).await;
+        use_resource(
+            api,
+            &format!("{GROUP}/v2"),
+            &collection("v2"),
+            "Gadget",
+            4..6,
+        )
+        .await;
 
         api.delete(&path).await.expect("delete");
         api.wait_gone(&path, PATIENCE).await.expect("gone");
@@ -100,11 +137,21 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
         let tally = report.tally(&Resource::new(GROUP, "gadgets"));
-        assert_eq!((tally.expected, tally.matched), (18, 18), "{report}{recording}");
+        assert_eq!(
+            (tally.expected, tally.matched),
+            (18, 18),
+            "{report}{recording}"
+        );
         let rows: Vec<_> = recording.of(NAME).collect();
-        assert!(rows.iter().all(|row| row.event.certainty == Certainty::Seen), "{recording}");
+        assert!(
+            rows.iter()
+                .all(|row| row.event.certainty == Certainty::Seen),
+            "{recording}"
+        );
         let count = |wanted: EventType| {
-            rows.iter().filter(|row| row.event.event_type == wanted).count()
+            rows.iter()
+                .filter(|row| row.event.event_type == wanted)
+                .count()
         };
         let counts = EventType::ALL.map(count);
         assert_eq!(counts, [6, 6, 6, 0], "added, modified, deleted, unreadable");
@@ -112,7 +159,11 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
             let body: Value = serde_json::from_slice(body).expect("JSON");
             body["apiVersion"].as_str().unwrap_or_default().to_owned()
         };
-        for (row, name) in rows.iter().filter(|row| row.event.event_type == EventType::Added).zip(0..) {
+        for (row, name) in rows
+            .iter()
+            .filter(|row| row.event.event_type == EventType::Added)
+            .zip(0..)
+        {
             let expected = if name < 4 { "v1" } else { "v2" };
             let body = row.event.body.as_ref().expect("a body");
             assert_eq!(version(body), format!("{GROUP}/{expected}"), "{name}");

@@ -12,7 +12,9 @@ use tokio::time::sleep;
 
 /// Makes a namespace for a test and names its `ConfigMap`s' collection.
 pub(crate) async fn config_maps(api: &Api, namespace: &str) -> String {
-    objects::ensure_namespace(api, namespace).await.expect("a namespace");
+    objects::ensure_namespace(api, namespace)
+        .await
+        .expect("a namespace");
     format!("/api/v1/namespaces/{namespace}/configmaps")
 }
 
@@ -33,7 +35,8 @@ pub(crate) async fn change_map(api: &Api, collection: &str, name: &str, value: u
 /// Reads the version of an object.
 pub(crate) fn version(object: &Value) -> u64 {
     let text = object["metadata"]["resourceVersion"].as_str();
-    text.and_then(|text| text.parse().ok()).expect("a resourceVersion")
+    text.and_then(|text| text.parse().ok())
+        .expect("a resourceVersion")
 }
 
 /// Steady changes: some `ConfigMap`s that are changed again and again, deleted and made anew.
@@ -69,7 +72,12 @@ impl Churn {
                 }
             }
         });
-        Self { ends, written, newest, task }
+        Self {
+            ends,
+            written,
+            newest,
+            task,
+        }
     }
 
     /// Tells how many writes the server has acknowledged.
@@ -110,7 +118,8 @@ async fn write(api: &Api, collection: &str, name: &str, number: u64) -> anyhow::
     match api.patch(&path, Patch::Merge, &patch).await {
         Err(error) if kymo_testkit::api::refusal(&error) == Some(404) => {
             let namespace = collection.split('/').nth(4).unwrap_or_default();
-            api.create(collection, &objects::config_map(namespace, name, "new")).await
+            api.create(collection, &objects::config_map(namespace, name, "new"))
+                .await
         }
         other => other,
     }

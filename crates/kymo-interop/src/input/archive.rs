@@ -61,7 +61,10 @@ pub(super) fn check_entry(archive: &str, entry: &str) -> Result<(), Error> {
 /// Finds the streams of a plain tar archive by their places in the file.
 pub(super) fn find_in_tar(path: &Path, limits: &Limits, inputs: &mut Inputs) -> Result<(), Error> {
     let archive = path.display().to_string();
-    let failed = |source| Error::Read { path: archive.clone(), source };
+    let failed = |source| Error::Read {
+        path: archive.clone(),
+        source,
+    };
     let file = fs::File::open(path).map_err(|source| Error::open(path, source))?;
     let mut tar = tar::Archive::new(file);
     for (count, entry) in tar.entries_with_seek().map_err(failed)?.enumerate() {
@@ -111,13 +114,19 @@ pub(super) fn find_in_zip(path: &Path, limits: &Limits, inputs: &mut Inputs) -> 
             zip::CompressionMethod::Stored => false,
             zip::CompressionMethod::Deflated => true,
             _ => {
-                inputs.skipped.push((name, "compressed in a way that is not read"));
+                inputs
+                    .skipped
+                    .push((name, "compressed in a way that is not read"));
                 continue;
             }
         };
-        let Some(start) = entry.data_start().filter(|_| !entry.encrypted() && !entry.is_symlink())
+        let Some(start) = entry
+            .data_start()
+            .filter(|_| !entry.encrypted() && !entry.is_symlink())
         else {
-            inputs.skipped.push((name, "encrypted, or not a regular file"));
+            inputs
+                .skipped
+                .push((name, "encrypted, or not a regular file"));
             continue;
         };
         let part = Part {

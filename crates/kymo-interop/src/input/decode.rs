@@ -62,7 +62,11 @@ pub(super) fn sniff(path: &Path) -> io::Result<Shape> {
     let mut start = Vec::new();
     // What cannot be decoded fails again, with its place, when it is read.
     let is_compressed_tar = decoded.take(512).read_to_end(&mut start).is_ok() && is_tar(&start);
-    Ok(if is_compressed_tar { Shape::CompressedTar } else { Shape::Stream })
+    Ok(if is_compressed_tar {
+        Shape::CompressedTar
+    } else {
+        Shape::Stream
+    })
 }
 
 /// Unpacks gzip (all members) and zstd (all frames); passes everything else through.

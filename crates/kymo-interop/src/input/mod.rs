@@ -9,8 +9,8 @@ use std::fs;
 use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
-pub use cap::Limits;
 pub(crate) use cap::Budget;
+pub use cap::Limits;
 pub(crate) use text::Text;
 
 use crate::Error;
@@ -84,7 +84,8 @@ impl Inputs {
         }
         paths.sort();
         for path in paths {
-            let metadata = fs::symlink_metadata(&path).map_err(|source| Error::open(&path, source))?;
+            let metadata =
+                fs::symlink_metadata(&path).map_err(|source| Error::open(&path, source))?;
             let name = path.display().to_string();
             if metadata.is_symlink() {
                 self.skipped.push((name, "a link"));
@@ -107,7 +108,10 @@ impl Inputs {
                 place: Place::File(path.to_owned()),
                 name,
             }),
-            decode::Shape::CompressedTar => self.tapes.push(Tape { name, path: path.to_owned() }),
+            decode::Shape::CompressedTar => self.tapes.push(Tape {
+                name,
+                path: path.to_owned(),
+            }),
             decode::Shape::Tar => archive::find_in_tar(path, limits, self)?,
             decode::Shape::Zip => archive::find_in_zip(path, limits, self)?,
         }
@@ -131,14 +135,19 @@ impl Inputs {
 impl Stream {
     /// Opens the stream, decompressing within the limits.
     pub(crate) fn open(&self, budget: &Budget) -> Result<Text<'static>, Error> {
-        let failed = |source| Error::Open { path: self.name.clone(), source };
+        let failed = |source| Error::Open {
+            path: self.name.clone(),
+            source,
+        };
         let reader: Box<dyn io::Read> = match &self.place {
             Place::Stdin => Box::new(io::stdin()),
             Place::File(path) => Box::new(fs::File::open(path).map_err(failed)?),
             Place::Part(part) => part.open(budget).map_err(failed)?,
         };
         let reader = BufReader::with_capacity(128 * 1024, reader);
-        decode::decode(Box::new(reader), budget).map(Text::new).map_err(failed)
+        decode::decode(Box::new(reader), budget)
+            .map(Text::new)
+            .map_err(failed)
     }
 }
 
@@ -152,7 +161,10 @@ impl Tape {
         skipped: &mut Vec<(String, &'static str)>,
         mut each: impl FnMut(String, String, Text<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let failed = |source| Error::Read { path: self.name.clone(), source };
+        let failed = |source| Error::Read {
+            path: self.name.clone(),
+            source,
+        };
         let file = fs::File::open(&self.path).map_err(|source| Error::open(&self.path, source))?;
         let reader = BufReader::with_capacity(128 * 1024, file);
         let reader = decode::decode(Box::new(reader), budget).map_err(failed)?;
@@ -184,7 +196,10 @@ impl Tape {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Takes `.gz`, `.zst`, `.list.json`, `.ndjson`, … off a name.

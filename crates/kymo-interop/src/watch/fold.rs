@@ -74,8 +74,15 @@ impl Fold {
 
     /// Takes one item.
     pub(crate) fn take(&mut self, timed: Timed, log: &mut impl Log) -> Result<(), Error> {
-        let Timed { ts, is_time_missing, source, item } = timed;
-        let Item { line, named, what, .. } = item;
+        let Timed {
+            ts,
+            is_time_missing,
+            source,
+            item,
+        } = timed;
+        let Item {
+            line, named, what, ..
+        } = item;
         if let What::Unreadable { reason } = &what {
             return self.unreadable(ts, &source, line, reason, named.as_deref(), log);
         }
@@ -83,12 +90,20 @@ impl Fold {
         self.report.note_time(ts);
         let Some(named) = named else {
             // A bookmark or an error in front of everything that tells the resource.
-            self.report.note_unreadable(&source, line, "nothing tells its resource");
+            self.report
+                .note_unreadable(&source, line, "nothing tells its resource");
             return Ok(());
         };
         let is_listed = matches!(&what, What::Object(object) if object.is_listed)
             || matches!(what, What::ListEnd { .. });
-        let state = feed_state(&mut self.feeds, &mut self.report, &named, is_listed, ts, log)?;
+        let state = feed_state(
+            &mut self.feeds,
+            &mut self.report,
+            &named,
+            is_listed,
+            ts,
+            log,
+        )?;
         self.report.backward_times += u64::from(ts < state.last_ts);
         state.last_ts = state.last_ts.max(ts);
         let report = &mut self.report;
@@ -101,7 +116,11 @@ impl Fold {
                 report.count(&state.label).bookmarks += 1;
                 state.observe(ts, None, log)?;
                 state.version(ts, &source, &rv, report, log)?;
-                log.append(LogRecord::Mark { feed: state.id, rv, ts })
+                log.append(LogRecord::Mark {
+                    feed: state.id,
+                    rv,
+                    ts,
+                })
             }
             What::Error { code, message } => {
                 report.count(&state.label).errors += 1;
@@ -124,8 +143,18 @@ impl Fold {
     /// Ends all feeds and returns the report.
     pub(crate) fn finish(mut self, log: &mut impl Log) -> Result<LossReport, Error> {
         if let Some((from, to)) = self.more_unreadable {
-            let detail = format!("{} more values could not be read", self.report.unreadable - OWN_GAPS);
-            log.append(LogRecord::Gap(self.gap(None, 0, Cause::UnreadableLine, from, to, detail)))?;
+            let detail = format!(
+                "{} more values could not be read",
+                self.report.unreadable - OWN_GAPS
+            );
+            log.append(LogRecord::Gap(self.gap(
+                None,
+                0,
+                Cause::UnreadableLine,
+                from,
+                to,
+                detail,
+            )))?;
         }
         let mut feeds: Vec<FeedState> = std::mem::take(&mut self.feeds).into_values().collect();
         feeds.sort_by_key(|feed| feed.id);
@@ -182,12 +211,25 @@ impl Fold {
             return Ok(());
         }
         let known = named.and_then(|named| {
-            let feed = Feed { resource: named.resource.clone(), scope: Scope::default() };
+            let feed = Feed {
+                resource: named.resource.clone(),
+                scope: Scope::default(),
+            };
             self.feeds.get(&feed)
         });
-        let (feed, epoch) = (known.map(|feed| feed.id), known.map_or(0, |feed| feed.epoch));
+        let (feed, epoch) = (
+            known.map(|feed| feed.id),
+            known.map_or(0, |feed| feed.epoch),
+        );
         let detail = format!("{source}:{line}: {reason}");
-        log.append(LogRecord::Gap(self.gap(feed, epoch, Cause::UnreadableLine, ts, ts, detail)))
+        log.append(LogRecord::Gap(self.gap(
+            feed,
+            epoch,
+            Cause::UnreadableLine,
+            ts,
+            ts,
+            detail,
+        )))
     }
 }
 
@@ -200,7 +242,10 @@ fn feed_state<'a>(
     ts: Timestamp,
     log: &mut impl Log,
 ) -> Result<&'a mut FeedState, Error> {
-    let feed = Feed { resource: named.resource.clone(), scope: Scope::default() };
+    let feed = Feed {
+        resource: named.resource.clone(),
+        scope: Scope::default(),
+    };
     if !feeds.contains_key(&feed) {
         let id = log.feed(&feed)?;
         let label = feed.resource.group_resource().to_string();
@@ -226,7 +271,8 @@ fn feed_state<'a>(
 impl LossReport {
     fn count(&mut self, label: &str) -> &mut super::loss::ResourceCount {
         if !self.resources.contains_key(label) {
-            self.resources.insert(label.to_owned(), super::loss::ResourceCount::default());
+            self.resources
+                .insert(label.to_owned(), super::loss::ResourceCount::default());
         }
         self.resources.entry(label.to_owned()).or_default()
     }
@@ -248,13 +294,22 @@ impl FeedState {
             ts,
             state,
             cause,
-            rv: self.versions.values().reduce(|a, b| if b.is_newer_than(a) { b } else { a }).cloned(),
+            rv: self
+                .versions
+                .values()
+                .reduce(|a, b| if b.is_newer_than(a) { b } else { a })
+                .cloned(),
             detail,
         })
     }
 
     /// Whatever comes after an ERROR was observed again.
-    fn observe(&mut self, ts: Timestamp, detail: Option<String>, log: &mut impl Log) -> Result<(), Error> {
+    fn observe(
+        &mut self,
+        ts: Timestamp,
+        detail: Option<String>,
+        log: &mut impl Log,
+    ) -> Result<(), Error> {
         if self.state == Some(CoverageState::Observed) {
             return Ok(());
         }
@@ -277,7 +332,13 @@ impl FeedState {
                 report.count(&self.label).rewinds += 1;
                 self.versions.insert(Arc::clone(source), rv.clone());
                 let detail = Some(format!("resourceVersions went back to {rv}"));
-                self.transition(ts, CoverageState::Observed, Cause::HistoryRewound, detail, log)
+                self.transition(
+                    ts,
+                    CoverageState::Observed,
+                    Cause::HistoryRewound,
+                    detail,
+                    log,
+                )
             }
             Some(last) => {
                 *last = rv.clone();
@@ -347,7 +408,10 @@ impl FeedState {
             self.live.remove(&identity);
             self.last_deleted = Some((identity, object.rv.clone()));
         } else {
-            let live = Live { key: object.key.clone(), rv: object.rv.clone() };
+            let live = Live {
+                key: object.key.clone(),
+                rv: object.rv.clone(),
+            };
             self.live.insert(identity, live);
         }
         let body = Arc::from(object.body.into_boxed_bytes());
@@ -379,11 +443,17 @@ impl FeedState {
         let is_empty = !std::mem::take(&mut self.in_list);
         let listed = self.listed.take().or_else(|| is_empty.then(HashSet::new));
         if let Some(listed) = listed.filter(|_| is_complete) {
-            let mut gone: Vec<String> =
-                self.live.keys().filter(|identity| !listed.contains(*identity)).cloned().collect();
+            let mut gone: Vec<String> = self
+                .live
+                .keys()
+                .filter(|identity| !listed.contains(*identity))
+                .cloned()
+                .collect();
             gone.sort();
             for identity in gone {
-                let Some(live) = self.live.remove(&identity) else { continue };
+                let Some(live) = self.live.remove(&identity) else {
+                    continue;
+                };
                 let count = report.count(&self.label);
                 count.deleted += 1;
                 count.inferred += 1;
@@ -403,7 +473,11 @@ impl FeedState {
         let Some(rv) = rv else { return Ok(()) };
         self.version(ts, source, &rv, report, log)?;
         if is_complete {
-            log.append(LogRecord::Mark { feed: self.id, rv, ts })?;
+            log.append(LogRecord::Mark {
+                feed: self.id,
+                rv,
+                ts,
+            })?;
         }
         Ok(())
     }
@@ -434,35 +508,54 @@ mod tests {
 
         fn append(&mut self, record: LogRecord) -> Result<(), Error> {
             self.1.push(match record {
-                LogRecord::Event(event) => format!(
-                    "{} {} {} rv={} epoch={}",
-                    event.ts.0,
-                    event.certainty,
-                    event.event_type,
-                    event.rv.map_or_else(|| "-".to_owned(), |rv| rv.to_string()),
-                    event.epoch,
-                ) + &event.not_before.map(|ts| format!(" after {}", ts.0)).unwrap_or_default(),
+                LogRecord::Event(event) => {
+                    format!(
+                        "{} {} {} rv={} epoch={}",
+                        event.ts.0,
+                        event.certainty,
+                        event.event_type,
+                        event.rv.map_or_else(|| "-".to_owned(), |rv| rv.to_string()),
+                        event.epoch,
+                    ) + &event
+                        .not_before
+                        .map(|ts| format!(" after {}", ts.0))
+                        .unwrap_or_default()
+                }
                 LogRecord::Mark { rv, .. } => format!("mark {rv}"),
-                LogRecord::Transition { state, cause, epoch, .. } => {
+                LogRecord::Transition {
+                    state,
+                    cause,
+                    epoch,
+                    ..
+                } => {
                     format!("{state} {cause} epoch={epoch}")
                 }
-                LogRecord::Gap(gap) => format!("gap {} {}", gap.cause, gap.detail.unwrap_or_default()),
+                LogRecord::Gap(gap) => {
+                    format!("gap {} {}", gap.cause, gap.detail.unwrap_or_default())
+                }
                 other => format!("{other:?}"),
             });
             Ok(())
         }
     }
 
-    fn pods() -> Option<Arc<Named>> {
+    fn pods() -> Arc<Named> {
         let resource = kinds::from_file_stem("core_v1_pods").unwrap();
-        Some(Arc::new(Named { resource, is_guessed: false }))
+        Arc::new(Named {
+            resource,
+            is_guessed: false,
+        })
     }
 
     fn object(event_type: EventType, uid: &str, rv: &str, is_listed: bool) -> What {
         What::Object(Object {
             event_type,
             is_listed,
-            key: ObjectKey { namespace: "a".into(), name: uid.into(), uid: uid.into() },
+            key: ObjectKey {
+                namespace: "a".into(),
+                name: uid.into(),
+                uid: uid.into(),
+            },
             rv: Some(rv.into()),
             body: "{}".into(),
             is_redacted: false,
@@ -473,8 +566,18 @@ mod tests {
         let (mut records, mut fold) = (Records::default(), Fold::new(1, LossReport::default()));
         for (index, what) in items.into_iter().enumerate() {
             let ts = Timestamp(index as i64 + 1);
-            let item = Item { recv: Some(ts), line: index as u64 + 1, named: pods(), what };
-            let timed = Timed { ts, is_time_missing: false, source: "f".into(), item };
+            let item = Item {
+                recv: Some(ts),
+                line: index as u64 + 1,
+                named: Some(pods()),
+                what,
+            };
+            let timed = Timed {
+                ts,
+                is_time_missing: false,
+                source: "f".into(),
+                item,
+            };
             fold.take(timed, &mut records).unwrap();
         }
         let report = fold.finish(&mut records).unwrap();
@@ -487,7 +590,10 @@ mod tests {
     fn list_and_watch_become_listed_and_seen_events_with_marks() {
         let (records, _) = fold(vec![
             object(Added, "u1", "5", true),
-            What::ListEnd { rv: Some("9".into()), is_complete: true },
+            What::ListEnd {
+                rv: Some("9".into()),
+                is_complete: true,
+            },
             object(Modified, "u1", "10", false),
             What::Bookmark { rv: "12".into() },
             object(Deleted, "u1", "13", false),
@@ -523,13 +629,19 @@ mod tests {
         let (records, report) = fold(vec![
             object(Added, "u1", "5", true),
             object(Added, "u2", "6", true),
-            What::ListEnd { rv: Some("9".into()), is_complete: true },
+            What::ListEnd {
+                rv: Some("9".into()),
+                is_complete: true,
+            },
         ]);
         assert_eq!(records.len(), 5, "{records:?}");
         assert_eq!(report.resources["pods"].inferred, 0);
         let (_, report) = fold(vec![
             object(Added, "u1", "5", false),
-            What::ListEnd { rv: Some("9".into()), is_complete: true },
+            What::ListEnd {
+                rv: Some("9".into()),
+                is_complete: true,
+            },
         ]);
         assert_eq!(report.resources["pods"].inferred, 1);
     }
@@ -540,9 +652,15 @@ mod tests {
             vec![
                 object(Added, "u1", "5", false),
                 object(Added, "u2", "6", false),
-                What::Error { code: 410, message: "too old".into() },
+                What::Error {
+                    code: 410,
+                    message: "too old".into(),
+                },
                 object(Added, "u2", "20", true),
-                What::ListEnd { rv: Some("30".into()), is_complete },
+                What::ListEnd {
+                    rv: Some("30".into()),
+                    is_complete,
+                },
             ]
         };
         let (records, report) = fold(list(true));
@@ -559,7 +677,11 @@ mod tests {
         );
         assert_eq!(report.resources["pods"].inferred, 1);
         let (records, report) = fold(list(false));
-        assert!(!records.iter().any(|record| record.contains("inferred") || record == "mark 30"));
+        assert!(
+            !records
+                .iter()
+                .any(|record| record.contains("inferred") || record == "mark 30")
+        );
         assert_eq!(report.resources["pods"].errors, 1);
     }
 
@@ -571,7 +693,10 @@ mod tests {
         ]);
         assert_eq!(
             records[2..4],
-            ["observed history_rewound epoch=1", "2 seen MODIFIED rv=7 epoch=1"],
+            [
+                "observed history_rewound epoch=1",
+                "2 seen MODIFIED rv=7 epoch=1"
+            ],
         );
         assert_eq!(report.resources["pods"].rewinds, 1);
     }
@@ -580,7 +705,9 @@ mod tests {
     fn a_stream_that_starts_inside_and_lines_that_cannot_be_read_leave_gaps() {
         let (records, report) = fold(vec![
             object(Modified, "u1", "5", false),
-            What::Unreadable { reason: "not JSON".into() },
+            What::Unreadable {
+                reason: "not JSON".into(),
+            },
         ]);
         assert_eq!(
             records[2..4],
@@ -589,6 +716,9 @@ mod tests {
                 "gap source 1 objects start with MODIFIED or DELETED",
             ],
         );
-        assert_eq!((report.unreadable, report.resources["pods"].starts_inside), (1, 1));
+        assert_eq!(
+            (report.unreadable, report.resources["pods"].starts_inside),
+            (1, 1)
+        );
     }
 }

@@ -104,11 +104,16 @@ impl ListReader {
                 (Place::Envelope | Place::List, b'}') => {
                     take(text);
                     let ends_wrapped = self.is_wrapped && self.place == Place::List;
-                    self.place = if ends_wrapped { Place::Envelope } else { Place::Done };
+                    self.place = if ends_wrapped {
+                        Place::Envelope
+                    } else {
+                        Place::Done
+                    };
                     if self.place == Place::Done {
-                        return Ok(match self.has_items {
-                            true => Step::End,
-                            false => Step::Broken("a value that is too long and is not a list"),
+                        return Ok(if self.has_items {
+                            Step::End
+                        } else {
+                            Step::Broken("a value that is too long and is not a list")
                         });
                     }
                 }
@@ -177,7 +182,10 @@ impl ListReader {
             "items" => self.has_items = true,
             "metadata" => {
                 let metadata: Metadata = serde_json::from_slice(buffer).unwrap_or_default();
-                self.head.rv = metadata.resource_version.filter(|rv| !rv.is_empty()).map(Rv::new);
+                self.head.rv = metadata
+                    .resource_version
+                    .filter(|rv| !rv.is_empty())
+                    .map(Rv::new);
                 self.head.is_partial = metadata.r#continue.is_some_and(|token| !token.is_empty());
             }
             _ => {}
@@ -229,13 +237,16 @@ fn read_value(text: &mut Text<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Re
                 closes.then_some(index + 1)
             })
         } else {
-            let is_end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
+            let is_end =
+                |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t');
             match available.iter().position(is_end) {
                 Some(0) if length == 0 => return Ok(Value::Cut),
                 end => end,
             }
         };
-        let part = available.get(..end.unwrap_or(available.len())).unwrap_or_default();
+        let part = available
+            .get(..end.unwrap_or(available.len()))
+            .unwrap_or_default();
         let taken = part.len();
         length += taken;
         if length <= limit {
@@ -243,7 +254,11 @@ fn read_value(text: &mut Text<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Re
         }
         io::BufRead::consume(text, taken);
         if end.is_some() {
-            return Ok(if length <= limit { Value::Whole } else { Value::TooLong });
+            return Ok(if length <= limit {
+                Value::Whole
+            } else {
+                Value::TooLong
+            });
         }
     }
 }
@@ -275,7 +290,10 @@ mod tests {
         assert_eq!(items, [r#"{"a":"]}\""}"#, r#"{"b":[1]}"#]);
         assert_eq!(end, Step::End);
         assert_eq!(head.recv.as_deref(), Some("2026-11-21T02:06:57Z"));
-        assert_eq!((head.item_kind(), head.rv.clone()), ("Pod", Some("9".into())));
+        assert_eq!(
+            (head.item_kind(), head.rv.clone()),
+            ("Pod", Some("9".into()))
+        );
 
         let plain = r#"{"items":[],"kind":"List","metadata":{"continue":"x","n":1.5}}"#;
         let (items, end, head) = read(plain, 1000);
@@ -286,10 +304,25 @@ mod tests {
     #[test]
     fn a_long_item_is_dropped_and_a_cut_list_is_told() {
         let (items, end, _) = read(r#"{"items":[{"a":"0123456789"},{"b":1}]}"#, 12);
-        assert_eq!((items, end), (vec!["too long".to_owned(), r#"{"b":1}"#.to_owned()], Step::End));
+        assert_eq!(
+            (items, end),
+            (
+                vec!["too long".to_owned(), r#"{"b":1}"#.to_owned()],
+                Step::End
+            )
+        );
         let (items, end, _) = read(r#"{"items":[{"b":1},{"c":"#, 100);
-        assert_eq!((items.len(), end), (1, Step::Broken("the list ends inside an item")));
-        for bad in ["[]", "{7:1}", r#"{"type":"ADDED","object":{}}"#, r#"{"items" 1}"#, r#"{"items":[,}"#] {
+        assert_eq!(
+            (items.len(), end),
+            (1, Step::Broken("the list ends inside an item"))
+        );
+        for bad in [
+            "[]",
+            "{7:1}",
+            r#"{"type":"ADDED","object":{}}"#,
+            r#"{"items" 1}"#,
+            r#"{"items":[,}"#,
+        ] {
             assert!(matches!(read(bad, 100).1, Step::Broken(_)), "{bad}");
         }
     }

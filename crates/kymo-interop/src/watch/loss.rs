@@ -130,7 +130,10 @@ impl LossReport {
         let mut text = format!(
             "imported {} events of {} resources from {} streams",
             self.events(),
-            self.resources.values().filter(|count| count.events() > 0).count(),
+            self.resources
+                .values()
+                .filter(|count| count.events() > 0)
+                .count(),
             self.streams,
         );
         if let Some((first, last)) = self.time_span {
@@ -138,14 +141,35 @@ impl LossReport {
         }
         let notes = [
             (self.sum(|count| count.bookmarks), "bookmarks"),
-            (self.sum(|count| count.duplicates), "repeats of a version, left out"),
-            (self.sum(|count| count.inferred), "deletes inferred from a later list"),
-            (self.sum(|count| count.errors), "ERROR events, each the start of a gap"),
-            (self.sum(|count| count.rewinds), "times resourceVersions went back: new epochs"),
-            (self.sum(|count| count.starts_inside), "objects whose first event is not ADDED"),
+            (
+                self.sum(|count| count.duplicates),
+                "repeats of a version, left out",
+            ),
+            (
+                self.sum(|count| count.inferred),
+                "deletes inferred from a later list",
+            ),
+            (
+                self.sum(|count| count.errors),
+                "ERROR events, each the start of a gap",
+            ),
+            (
+                self.sum(|count| count.rewinds),
+                "times resourceVersions went back: new epochs",
+            ),
+            (
+                self.sum(|count| count.starts_inside),
+                "objects whose first event is not ADDED",
+            ),
             (self.missing_times, "events without a receive time"),
-            (self.backward_times, "events received before the one in front of them"),
-            (self.redacted_objects, "objects from which something was dropped"),
+            (
+                self.backward_times,
+                "events received before the one in front of them",
+            ),
+            (
+                self.redacted_objects,
+                "objects from which something was dropped",
+            ),
             (self.unreadable, "lines or items that could not be read"),
             (self.skipped.len() as u64, "files skipped"),
         ];
@@ -153,14 +177,24 @@ impl LossReport {
             line(&mut text, format_args!("  {number} {what}"));
         }
         for unreadable in &self.unreadable_lines {
-            let UnreadableLine { path, line: number, reason } = unreadable;
-            line(&mut text, format_args!("  unreadable: {path}:{number}: {reason}"));
+            let UnreadableLine {
+                path,
+                line: number,
+                reason,
+            } = unreadable;
+            line(
+                &mut text,
+                format_args!("  unreadable: {path}:{number}: {reason}"),
+            );
         }
         for Skipped { path, reason } in &self.skipped {
             line(&mut text, format_args!("  skipped: {path}: {reason}"));
         }
         for resource in &self.guessed_plurals {
-            line(&mut text, format_args!("  guessed the name of the resource `{resource}`"));
+            line(
+                &mut text,
+                format_args!("  guessed the name of the resource `{resource}`"),
+            );
         }
         text
     }

@@ -33,7 +33,7 @@ pub enum MissingTimes {
 /// A stream of items from wherever they come.
 pub(crate) enum Source {
     /// Parsed as it is read.
-    Stream(StreamReader<'static>),
+    Stream(Box<StreamReader<'static>>),
     /// Parsed before and put aside.
     Spool(SpoolReader),
 }
@@ -204,7 +204,9 @@ impl Merge {
 
     fn time(&mut self, name: &str) -> Result<Timestamp, Error> {
         match &self.missing {
-            MissingTimes::Refuse => Err(Error::NoTime { path: name.to_owned() }),
+            MissingTimes::Refuse => Err(Error::NoTime {
+                path: name.to_owned(),
+            }),
             MissingTimes::Now => Ok(self.clock.now()),
             MissingTimes::Counted { start, interval } => {
                 let ts = start.saturating_add(interval.saturating_mul(self.counted));

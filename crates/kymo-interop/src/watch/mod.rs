@@ -108,9 +108,14 @@ pub fn import(
     progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<LossReport, Error> {
     let output = &options.output;
-    let write_failed = |source| Error::Write { path: output.clone(), source };
+    let write_failed = |source| Error::Write {
+        path: output.clone(),
+        source,
+    };
     if fs::symlink_metadata(output).is_ok() {
-        return Err(Error::OutputExists { path: output.clone() });
+        return Err(Error::OutputExists {
+            path: output.clone(),
+        });
     }
     let folder = match output.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -118,7 +123,9 @@ pub fn import(
     };
     let inputs = Inputs::find(&options.paths, &options.limits)?;
     if inputs.streams.is_empty() && inputs.tapes.is_empty() {
-        return Err(Error::NoStream { paths: names(&options.paths) });
+        return Err(Error::NoStream {
+            paths: names(&options.paths),
+        });
     }
     // Everything is made in here and is gone with it when something fails.
     let workshop = tempfile::Builder::new()
@@ -127,13 +134,18 @@ pub fn import(
         .map_err(write_failed)?;
     let mut made = workshop.path().join("trace");
     let report = fill(options, inputs, &made, workshop.path(), clock, progress)?;
-    if output.extension().is_some_and(|extension| extension == "parquet") {
+    if output
+        .extension()
+        .is_some_and(|extension| extension == "parquet")
+    {
         let packed = workshop.path().join("trace.parquet");
         Trace::open(&made)?.write_single(Arc::new(RealFs), &packed, &SegmentOptions::default())?;
         made = packed;
     }
     fs::rename(&made, output).map_err(write_failed)?;
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(write_failed)?;
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(write_failed)?;
     Ok(report)
 }
 
@@ -157,11 +169,19 @@ fn fill(
 
     let mut identity = TraceIdentity::new(None);
     if let Some(seed) = options.seed {
-        let random = u128::from(seed).wrapping_add(1).wrapping_mul(SPREAD).to_be_bytes();
+        let random = u128::from(seed)
+            .wrapping_add(1)
+            .wrapping_mul(SPREAD)
+            .to_be_bytes();
         identity.trace_id = uuid::Builder::from_random_bytes(random).into_uuid();
     }
-    let mut writer =
-        Writer::create(Arc::new(RealFs), trace, identity, Arc::clone(clock), writer_options())?;
+    let mut writer = Writer::create(
+        Arc::new(RealFs),
+        trace,
+        identity,
+        Arc::clone(clock),
+        writer_options(),
+    )?;
     let session = writer.begin_session(SessionInfo {
         started: clock.now(),
         tool: options.tool.clone(),
@@ -221,7 +241,7 @@ fn open(
     for stream in inputs.streams {
         let text = stream.open(budget)?;
         let reader = StreamReader::new(stream.name, &stream.file_name, text, policy, limit);
-        sources.push(Source::Stream(reader));
+        sources.push(Source::Stream(Box::new(reader)));
     }
     if !inputs.tapes.is_empty() {
         let mut spool = Spool::create(workshop)?;
@@ -235,7 +255,10 @@ fn open(
     }
     report.skipped = skipped
         .into_iter()
-        .map(|(path, reason)| Skipped { path, reason: reason.to_owned() })
+        .map(|(path, reason)| Skipped {
+            path,
+            reason: reason.to_owned(),
+        })
         .collect();
     Ok(sources)
 }
@@ -248,7 +271,10 @@ fn go_on(answer: ControlFlow<()>) -> Result<(), Error> {
 }
 
 fn names(paths: &[PathBuf]) -> String {
-    let names: Vec<String> = paths.iter().map(|path| format!("`{}`", path.display())).collect();
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| format!("`{}`", path.display()))
+        .collect();
     names.join(", ")
 }
 
@@ -257,7 +283,10 @@ fn nothing(paths: &[PathBuf], report: &LossReport) -> Error {
         || "there was none".to_owned(),
         |line| format!("{}:{}: {}", line.path, line.line, line.reason),
     );
-    Error::NoEvent { paths: names(paths), first }
+    Error::NoEvent {
+        paths: names(paths),
+        first,
+    }
 }
 
 impl Log for Writer {

@@ -29,7 +29,10 @@ impl Naming {
     pub(crate) fn current(&self) -> Option<Arc<Named>> {
         let from_file = || {
             let resource = self.from_file.clone()?;
-            Some(Arc::new(Named { resource, is_guessed: false }))
+            Some(Arc::new(Named {
+                resource,
+                is_guessed: false,
+            }))
         };
         self.last.clone().or_else(from_file)
     }
@@ -79,13 +82,16 @@ impl Naming {
         let (group, version) = kinds::split_api_version(api_version);
         let built_in = kinds::by_kind(group, kind);
         let is_of_file = |file: &&ResourceType| {
-            file.group == group && (file.kind == kind || (file.kind.is_empty() && built_in.is_none()))
+            file.group == group
+                && (file.kind == kind || (file.kind.is_empty() && built_in.is_none()))
         };
         let (resource, namespaced, is_guessed) = match (self.from_file.as_ref(), built_in) {
             (Some(file), _) if is_of_file(&file) && !file.kind.is_empty() => {
                 (file.resource.clone(), file.namespaced, false)
             }
-            (Some(file), None) if is_of_file(&file) => (file.resource.clone(), is_namespaced, false),
+            (Some(file), None) if is_of_file(&file) => {
+                (file.resource.clone(), is_namespaced, false)
+            }
             (_, Some((resource, namespaced))) => (resource.to_owned(), namespaced, false),
             _ => (kinds::guess_plural(kind), is_namespaced, true),
         };
@@ -131,12 +137,27 @@ mod tests {
     #[test]
     fn the_file_name_wins_over_guessing_and_the_table_over_the_file_name() {
         let custom = head("example.com/v1", "Datum", "a");
-        assert_eq!(name("example.com_v1_data", &custom), ("data.example.com".into(), true, false));
-        assert_eq!(name("x", &custom), ("datums.example.com".into(), true, true));
+        assert_eq!(
+            name("example.com_v1_data", &custom),
+            ("data.example.com".into(), true, false)
+        );
+        assert_eq!(
+            name("x", &custom),
+            ("datums.example.com".into(), true, true)
+        );
         let deployment = head("apps/v1", "Deployment", "a");
-        assert_eq!(name("core_v1_pods", &deployment), ("deployments.apps".into(), true, false));
-        assert_eq!(name("", &head("v1", "Node", "")), ("nodes".into(), false, false));
-        assert_eq!(name("", &head("e.com/v1", "Mesh", "")), ("meshes.e.com".into(), false, true));
+        assert_eq!(
+            name("core_v1_pods", &deployment),
+            ("deployments.apps".into(), true, false)
+        );
+        assert_eq!(
+            name("", &head("v1", "Node", "")),
+            ("nodes".into(), false, false)
+        );
+        assert_eq!(
+            name("", &head("e.com/v1", "Mesh", "")),
+            ("meshes.e.com".into(), false, true)
+        );
         assert_eq!(Naming::new("core_v1_pods").of(&head("", "", "")), None);
     }
 }

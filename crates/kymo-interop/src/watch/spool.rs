@@ -115,7 +115,10 @@ impl SpoolReader {
         }
         self.bytes.clear();
         let length = u64::from(u32::from_le_bytes(length));
-        decoder.take(length).read_to_end(&mut self.bytes).map_err(failed)?;
+        decoder
+            .take(length)
+            .read_to_end(&mut self.bytes)
+            .map_err(failed)?;
         let item = rmp_serde::from_slice(&self.bytes).map_err(|source| Error::Spool {
             path: self.name.clone(),
             source,

@@ -85,7 +85,11 @@ impl<'a> StreamReader<'a> {
             };
             match cut {
                 Cut::Stray => {
-                    return Ok(Some(self.unreadable(line, None, "not a JSON object".to_owned())));
+                    return Ok(Some(self.unreadable(
+                        line,
+                        None,
+                        "not a JSON object".to_owned(),
+                    )));
                 }
                 Cut::TooLong => self.open_list(buffer),
                 Cut::Value => match self.value(line, buffer) {
@@ -168,15 +172,26 @@ impl<'a> StreamReader<'a> {
         let mut head = object.head.clone();
         let mut text = Cow::Borrowed(object.text);
         if head.kind.is_empty() || head.api_version.is_empty() {
-            let of_list = list.filter(|(api_version, kind)| !api_version.is_empty() && !kind.is_empty());
+            let of_list =
+                list.filter(|(api_version, kind)| !api_version.is_empty() && !kind.is_empty());
             let of_file = self.naming.fallback();
             let Some((api_version, kind)) = of_list
                 .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()))
                 .or(of_file)
             else {
-                return self.unreadable(line, recv, "an object without kind or apiVersion".to_owned());
+                return self.unreadable(
+                    line,
+                    recv,
+                    "an object without kind or apiVersion".to_owned(),
+                );
             };
-            text = Cow::Owned(with_type(object.text, &head.api_version, &api_version, &head.kind, &kind));
+            text = Cow::Owned(with_type(
+                object.text,
+                &head.api_version,
+                &api_version,
+                &head.kind,
+                &kind,
+            ));
             if head.kind.is_empty() {
                 head.kind = kind;
             }
@@ -185,7 +200,11 @@ impl<'a> StreamReader<'a> {
             }
         }
         let Some(named) = self.naming.of(&head) else {
-            return self.unreadable(line, recv, "an object without kind or apiVersion".to_owned());
+            return self.unreadable(
+                line,
+                recv,
+                "an object without kind or apiVersion".to_owned(),
+            );
         };
         let redacted = match redact(&self.policy, &named.resource, &text) {
             Ok(redacted) => redacted,
@@ -220,7 +239,12 @@ impl<'a> StreamReader<'a> {
         };
         let line = self.text.line();
         let step = list.reader.step(&mut self.text, buffer, self.limit)?;
-        let recv = list.reader.head.recv.as_deref().and_then(|recv| recv.parse().ok());
+        let recv = list
+            .reader
+            .head
+            .recv
+            .as_deref()
+            .and_then(|recv| recv.parse().ok());
         let item = match step {
             Step::Item => {
                 let item = self.list_item(line, recv, buffer, &list.reader);
@@ -231,7 +255,11 @@ impl<'a> StreamReader<'a> {
             Step::TooLong => {
                 list.is_whole = false;
                 self.list = Some(list);
-                self.unreadable(line, recv, format!("an item longer than {} bytes", self.limit))
+                self.unreadable(
+                    line,
+                    recv,
+                    format!("an item longer than {} bytes", self.limit),
+                )
             }
             Step::Broken(reason) => {
                 skip_value(&mut self.text)?;
@@ -246,7 +274,10 @@ impl<'a> StreamReader<'a> {
                     recv,
                     line,
                     named,
-                    what: What::ListEnd { rv: head.rv, is_complete },
+                    what: What::ListEnd {
+                        rv: head.rv,
+                        is_complete,
+                    },
                 }
             }
         };
@@ -345,7 +376,12 @@ mod tests {
     }
 
     fn resource(item: &Item) -> String {
-        item.named.as_ref().unwrap().resource.group_resource().to_string()
+        item.named
+            .as_ref()
+            .unwrap()
+            .resource
+            .group_resource()
+            .to_string()
     }
 
     fn reason(item: &Item) -> &str {
@@ -360,11 +396,18 @@ mod tests {
     #[test]
     fn wrapped_lines_keep_time_and_text() {
         for line in [
-            format!(r#"{{"recv":"2026-11-21T02:07:16.5Z","event":{{"type":"ADDED","object":{POD}}}}}"#),
-            format!(r#"{{ "event": {{"type":"ADDED","object":{POD}}}, "recv":"2026-11-21T02:07:16.5Z"}}"#),
+            format!(
+                r#"{{"recv":"2026-11-21T02:07:16.5Z","event":{{"type":"ADDED","object":{POD}}}}}"#
+            ),
+            format!(
+                r#"{{ "event": {{"type":"ADDED","object":{POD}}}, "recv":"2026-11-21T02:07:16.5Z"}}"#
+            ),
         ] {
             let items = items("", &line);
-            assert_eq!(items[0].recv.unwrap().to_string(), "2026-11-21T02:07:16.500000000Z");
+            assert_eq!(
+                items[0].recv.unwrap().to_string(),
+                "2026-11-21T02:07:16.500000000Z"
+            );
             assert_eq!(&*object(&items[0]).body, POD);
             assert!(!object(&items[0]).is_listed);
             assert_eq!(resource(&items[0]), "pods");
@@ -376,16 +419,16 @@ mod tests {
         let compact = format!(
             "{{\"type\":\"ADDED\",\"object\":{POD}}}\n{{\"type\":\"MODIFIED\",\"object\":{POD}}}\n{{\"type\":\"ADDED\",\"object\":{POD}}}\n"
         );
-        let pretty: String = compact
-            .lines()
-            .map(|line| {
-                let value: serde_json::Value = serde_json::from_str(line).unwrap();
-                format!("{value:#}\n")
-            })
-            .collect();
+        let mut pretty = String::new();
+        for line in compact.lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            pretty = format!("{pretty}{value:#}\n");
+        }
         for input in [compact, pretty] {
-            let listed: Vec<bool> =
-                items("", &input).iter().map(|item| object(item).is_listed).collect();
+            let listed: Vec<bool> = items("", &input)
+                .iter()
+                .map(|item| object(item).is_listed)
+                .collect();
             assert_eq!(listed, [true, false, false]);
         }
     }
@@ -399,17 +442,31 @@ mod tests {
             r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"5"}}"#,
         );
         assert!(reason(&items[1]).contains("without a resourceVersion"));
-        assert_eq!(items[2].what, What::ListEnd { rv: Some("9".into()), is_complete: false });
+        assert_eq!(
+            items[2].what,
+            What::ListEnd {
+                rv: Some("9".into()),
+                is_complete: false
+            }
+        );
     }
 
     #[test]
     fn a_list_longer_than_the_limit_is_read_item_by_item() {
         let item = r#"{"metadata":{"name":"a","uid":"u","resourceVersion":"5"},"x":"0123456789"}"#;
         let body = [item; 50].join(",\n ");
-        let list = format!("{{\n \"kind\": \"NodeList\", \"apiVersion\": \"v1\",\n \"items\": [{body}],\n \"metadata\": {{\"resourceVersion\": \"9\"}}\n}}\n");
+        let list = format!(
+            "{{\n \"kind\": \"NodeList\", \"apiVersion\": \"v1\",\n \"items\": [{body}],\n \"metadata\": {{\"resourceVersion\": \"9\"}}\n}}\n"
+        );
         let items = items("core_v1_nodes", &format!("{list}{list}"));
         assert_eq!(items.len(), 102);
-        assert!(matches!(items[50].what, What::ListEnd { is_complete: true, .. }));
+        assert!(matches!(
+            items[50].what,
+            What::ListEnd {
+                is_complete: true,
+                ..
+            }
+        ));
         assert_eq!(resource(&items[101]), "nodes");
     }
 
@@ -425,11 +482,23 @@ mod tests {
              {{\"type\":\"ADDED\",\"object\":{POD}}}\n"
         );
         let items = items("core_v1_pods", &input);
-        let told: Vec<(u64, &str)> = items[..5].iter().map(|item| (item.line, reason(item))).collect();
-        assert_eq!(told.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
-        for (index, part) in ["not JSON: EOF", "not a JSON object", "not an RFC 3339", "neither", "too long"]
+        let told: Vec<(u64, &str)> = items[..5]
             .iter()
-            .enumerate()
+            .map(|item| (item.line, reason(item)))
+            .collect();
+        assert_eq!(
+            told.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+            [1, 2, 3, 4, 5]
+        );
+        for (index, part) in [
+            "not JSON: EOF",
+            "not a JSON object",
+            "not an RFC 3339",
+            "neither",
+            "too long",
+        ]
+        .iter()
+        .enumerate()
         {
             assert!(told[index].1.contains(part), "{told:?}");
         }
@@ -443,5 +512,45 @@ mod tests {
         let items = items("", line);
         assert!(!object(&items[0]).body.contains("TEFCU0VDUkVU"));
         assert!(object(&items[0]).is_redacted);
+    }
+
+    /// Every form that is read, one after the other.
+    fn sample() -> Vec<u8> {
+        let pretty: serde_json::Value = serde_json::from_str(POD).unwrap();
+        format!(
+            "{{\"recv\":\"2026-11-21T02:07:16.5Z\",\"event\":{{\"type\":\"ADDED\",\"object\":{POD}}}}}\n\
+             {{\"type\":\"MODIFIED\",\"object\":{POD}}}\n\
+             {{\"recv\":\"2026-11-21T02:07:17Z\",\"list\":{{\"kind\":\"PodList\",\"apiVersion\":\"v1\",\"items\":[{POD},{POD},{POD}],\"metadata\":{{\"resourceVersion\":\"9\"}}}}}}\n\
+             {pretty:#}\n"
+        )
+        .into_bytes()
+    }
+
+    fn read_all(bytes: Vec<u8>, capacity: usize) -> Vec<Item> {
+        let reader = std::io::BufReader::with_capacity(capacity, Cursor::new(bytes));
+        let text = Text::new(Box::new(reader));
+        let mut stream = StreamReader::new("in".into(), "", text, Policy::default(), 400);
+        let mut items = Vec::new();
+        while let Some(item) = stream.next().unwrap() {
+            items.push(item);
+        }
+        items
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_to_their_end_wherever_the_reads_are_cut(
+            start in 0usize..1200,
+            noise in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..40),
+            skip in 0usize..300,
+            capacity in 1usize..64,
+        ) {
+            let mut bytes = sample();
+            let start = start.min(bytes.len());
+            let end = (start + skip).min(bytes.len());
+            bytes.splice(start..end, noise);
+            let whole = read_all(bytes.clone(), 1 << 16);
+            proptest::prop_assert_eq!(whole, read_all(bytes, capacity));
+        }
     }
 }

@@ -103,7 +103,11 @@ pub(crate) fn next_value(
             return Ok(Some(Cut::Value));
         }
         if !text.read_line(buffer, limit)? {
-            let cut = if followed >= limit { Cut::TooLong } else { Cut::Value };
+            let cut = if followed >= limit {
+                Cut::TooLong
+            } else {
+                Cut::Value
+            };
             return Ok(Some(cut));
         }
     }
@@ -153,12 +157,21 @@ mod tests {
 
     #[test]
     fn values_come_one_a_line_or_pretty_or_back_to_back() {
-        assert_eq!(values("{\"a\":1}\n\n{\"b\":2}\r\n"), ["{\"a\":1}", "{\"b\":2}"]);
+        assert_eq!(
+            values("{\"a\":1}\n\n{\"b\":2}\r\n"),
+            ["{\"a\":1}", "{\"b\":2}"]
+        );
         assert_eq!(
             values("{\n    \"a\": {\n        \"}\": \"\\\"{\"\n    }\n}\n{\n    \"b\": 2\n}"),
-            ["{\n    \"a\": {\n        \"}\": \"\\\"{\"\n    }\n}", "{\n    \"b\": 2\n}"],
+            [
+                "{\n    \"a\": {\n        \"}\": \"\\\"{\"\n    }\n}",
+                "{\n    \"b\": 2\n}"
+            ],
         );
-        assert_eq!(values("{\"a\":1}{\"b\":2} {\"c\":{}}\n"), ["{\"a\":1}", "{\"b\":2}", "{\"c\":{}}"]);
+        assert_eq!(
+            values("{\"a\":1}{\"b\":2} {\"c\":{}}\n"),
+            ["{\"a\":1}", "{\"b\":2}", "{\"c\":{}}"]
+        );
     }
 
     #[test]
@@ -167,13 +180,19 @@ mod tests {
             values("{\"a\":{\"x\":1}\n{\"b\":2}\n{\"c\":"),
             ["{\"a\":{\"x\":1}", "{\"b\":2}", "{\"c\":"],
         );
-        assert_eq!(values("{\n  \"a\": {\n{\n  \"b\": 2\n}"), ["{\n  \"a\": {", "{\n  \"b\": 2\n}"]);
+        assert_eq!(
+            values("{\n  \"a\": {\n{\n  \"b\": 2\n}"),
+            ["{\n  \"a\": {", "{\n  \"b\": 2\n}"]
+        );
     }
 
     #[test]
     fn what_is_no_value_and_what_is_too_long_is_told_apart() {
         assert_eq!(
-            cut("404 page not found\n{\"a\":\"0123456789\"}\n{\"b\":2}\n", 30),
+            cut(
+                "404 page not found\n{\"a\":\"0123456789\"}\n{\"b\":2}\n",
+                30
+            ),
             [
                 (Cut::Stray, "404 page not found".to_owned()),
                 (Cut::Value, "{\"a\":\"0123456789\"}".to_owned()),
