@@ -1,9 +1,4 @@
 use std::path::PathBuf;
-use std::sync::Arc;
-
-use kymo_store::Trace;
-use kymo_store::fs::RealFs;
-use kymo_store::segment::SegmentOptions;
 
 use crate::command_error::CommandError;
 use crate::ui::{Ui, bytes, of};
@@ -16,9 +11,8 @@ pub(crate) enum ExportCommand {
 
 /// Write a trace as one Parquet file
 ///
-/// Without --full the file is a trace itself, as small as kymo can make it: keyframes and
-/// patches in documented columns. With --full every row holds the whole object, for tools that
-/// do not know kymo.
+/// The file is a trace itself, as small as kymo can make it: keyframes and patches in documented
+/// columns.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ParquetArgs {
     /// The trace
@@ -27,9 +21,6 @@ pub(crate) struct ParquetArgs {
     /// The file to make; must not exist
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// One whole object a row
-    #[arg(long)]
-    full: bool,
 }
 
 /// Exports.
@@ -37,14 +28,7 @@ pub(crate) fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandErro
     let ExportCommand::Parquet(args) = command;
     let progress = ui.progress();
     progress.set("exporting");
-    let trace = Trace::open(&args.trace)?;
-    let fs = Arc::new(RealFs);
-    let options = SegmentOptions::default();
-    let summary = if args.full {
-        trace.write_full(fs, &args.output, &options)?
-    } else {
-        trace.write_single(fs, &args.output, &options)?
-    };
+    let summary = kymo_store::pack(&args.trace, &args.output)?;
     drop(progress);
     let (rows, size, output) = (
         of(summary.rows, "row"),

@@ -4,18 +4,28 @@ use std::time::Duration;
 
 use kymo_model::CoverageState;
 use kymo_testkit::api::{Api, Patch, refusal};
-use kymo_testkit::control_plane::Component;
+use kymo_testkit::control_plane::{Component, ControlPlane};
 use kymo_testkit::proxy::{Do, Fault, RequestMatch, When, kubeconfig};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::plane::{CLERK, admin_proxy, on_shared_plane, plain_proxy};
 use crate::recorder::{PATIENCE, Place};
 use crate::work::{Churn, change_map, config_maps, create_map, version};
 
-/// Chooses the watches of `ConfigMap`s that follow a list, not those that are one.
+/// Chooses the watches of `ConfigMap`s that follow a list, not those that begin with one.
 fn watches() -> When {
     When::request(RequestMatch::watches("configmaps").without_query("sendInitialEvents"))
+}
+
+/// Ends the watch that begins with a list, once that is over: only then do the others follow.
+fn end_of_the_list() -> Fault {
+    let first = RequestMatch::watches("configmaps").query("sendInitialEvents", "true");
+    let after = When::request(first)
+        .nth(1)
+        .after_time(Duration::from_secs(1));
+    Fault::new("the list's own watch", after, Do::End)
 }
 
 /// Fault table row 1.
@@ -25,7 +35,7 @@ fn a_server_that_ends_its_watches_again_and_again_costs_nothing() {
         let api = shared.plane.api();
         let maps = config_maps(api, "ended").await;
         let end = Fault::new("end", watches().after_events(4), Do::End).always();
-        let proxy = admin_proxy(&shared.plane, [end]).await;
+        let proxy = admin_proxy(&shared.plane, [end_of_the_list(), end]).await;
         let place = Place::new();
         let config = place.write("kubeconfig", &proxy.kubeconfig());
         let mut recorder = place.start(&config, "configmaps").await;
@@ -76,7 +86,7 @@ fn breaking_the_watch_costs_nothing(namespace: &str, deed: &Do, offsets: impl Fn
             let when = watches().nth(number).after(2, *offset);
             Fault::new(format!("byte {offset}"), when, deed.clone())
         });
-        let proxy = admin_proxy(&shared.plane, faults).await;
+        let proxy = admin_proxy(&shared.plane, faults.chain([end_of_the_list()])).await;
         let place = Place::new();
         let config = place.write("kubeconfig", &proxy.kubeconfig());
         let mut recorder = place.start(&config, "configmaps").await;
@@ -180,16 +190,17 @@ fn a_server_without_a_seat_for_us_is_waited_for_and_the_stretch_is_throttled() {
         let schemas = format!("{FLOW}/flowschemas");
         api.create(&levels, &level).await.expect("a priority level");
         api.create(&schemas, &schema).await.expect("a flow schema");
+        let sitters = sit(&clerk, &maps);
         until_status(&clerk, &maps, 429).await;
-        let refused_before = refusals(&shared.plane, 429);
         proxy.hang_up();
         recorder
             .until_metric("kymo_feeds{state=\"throttled\"}", |feeds| feeds == 1.0)
             .await;
         let throttled = Instant::now();
         sleep(Duration::from_secs(4)).await;
-        let refused = refusals(&shared.plane, 429) - refused_before;
+        let refused = refusals(&shared.plane, 429, "watch");
         let seconds = throttled.elapsed().as_secs();
+        sitters.iter().for_each(JoinHandle::abort);
         api.delete(&format!("{schemas}/no-seat"))
             .await
             .expect("delete");
@@ -226,15 +237,27 @@ fn a_server_without_a_seat_for_us_is_waited_for_and_the_stretch_is_throttled() {
     });
 }
 
-/// Counts the requests that the server has answered with a status.
-fn refusals(plane: &kymo_testkit::control_plane::ControlPlane, status: u16) -> u64 {
+/// Keeps the only seat of the clerk's priority level taken: a list of a version that is far from
+/// being reached is answered only after three seconds.
+fn sit(clerk: &Api, maps: &str) -> Vec<JoinHandle<()>> {
+    let sitter = |_| {
+        let (clerk, list) = (clerk.clone(), format!("{maps}?resourceVersion=1000000000"));
+        tokio::spawn(async move {
+            loop {
+                // Refused as well when another one sits.
+                clerk.get(&list).await.ok();
+            }
+        })
+    };
+    (0..3).map(sitter).collect()
+}
+
+/// Counts the requests of a verb (empty: of any) that the server has answered with a status.
+fn refusals(plane: &ControlPlane, status: u16, verb: &str) -> u64 {
     let audit = plane.audit().expect("the audit log");
     let refused = audit.iter().filter(|entry| {
-        entry.stage == "ResponseComplete"
-            && entry
-                .response_status
-                .as_ref()
-                .is_some_and(|answer| answer.code == status)
+        (verb.is_empty() || entry.verb == verb)
+            && entry.response_status.as_ref().is_some_and(|answer| answer.code == status)
     });
     refused.count() as u64
 }
@@ -328,7 +351,7 @@ fn a_token_that_is_rotated_costs_one_refusal_and_no_gap() {
             .await
             .expect("delete");
         until_status(&holder_of_old, &maps, 401).await;
-        let refused_before = refusals(&shared.plane, 401);
+        let refused_before = refusals(&shared.plane, 401, "");
         proxy.hang_up();
         recorder
             .until_metric("kymo_alarms_total{kind=\"unauthorized\"}", |alarms| {
@@ -341,7 +364,7 @@ fn a_token_that_is_rotated_costs_one_refusal_and_no_gap() {
         recorder.until_recorded("configmaps", "last").await;
         recorder.stop().await;
 
-        let refused = refusals(&shared.plane, 401) - refused_before;
+        let refused = refusals(&shared.plane, 401, "") - refused_before;
         assert!((1..=2).contains(&refused), "refused {refused} times");
         let history = shared.oracle.history().await.expect("history");
         let recording = place.recording();

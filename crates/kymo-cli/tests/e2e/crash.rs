@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kymo_model::{Cause, CoverageState};
 use kymo_testkit::api::Api;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -108,8 +109,10 @@ fn a_recorder_told_to_end_under_load_ends_well_within_five_seconds_with_all_it_w
         assert!(report.is_clean(), "{report}{recording}");
         recording.assert_has_all(&history, "configmaps", acknowledged);
         recording.assert_promises();
-        for row in recording.coverage_of("configmaps") {
+        for row in recording.stretches("configmaps", CoverageState::Observed) {
             assert!(row.to_ts.is_some(), "the stretch is closed: {recording}");
         }
+        let stopped = recording.coverage_of("configmaps");
+        assert_eq!(stopped.last().map(|row| row.cause), Some(Cause::Stop), "{recording}");
     });
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use kymo_model::{Certainty, Coverage, CoverageState, EventType, Feed, FeedId, Rv};
+use kymo_model::{Cause, Certainty, Coverage, CoverageState, EventType, Feed, FeedId, Rv};
 use kymo_store::segment::Row;
 use kymo_store::{Severity, Trace};
 use kymo_testkit::oracle::{self, History, Interval, ObservedEvent, Op, Report, Resource};
