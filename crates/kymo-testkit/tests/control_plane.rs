@@ -1,12 +1,14 @@
 //! The rig itself, on a real control plane.
 
+#![expect(clippy::expect_used, reason = "helpers of a test may fail it")]
+
 use kymo_testkit::api::{Api, Patch, refusal};
 use kymo_testkit::control_plane::{Component, Options, Server, Token, User};
 use kymo_testkit::control_plane_or_skip;
 use kymo_testkit::oracle::{
     Certainty, History, Interval, ObservedEvent, Op, Oracle, Resource, compare,
 };
-use kymo_testkit::traffic::{Traffic, objects};
+use kymo_testkit::traffic::{Traffic, create_assortment, objects};
 use serde_json::{Value, json};
 
 fn ops(history: &History, resource: &str) -> [usize; 3] {
@@ -41,6 +43,7 @@ async fn pods_of_a_deployment_run_on_fake_nodes_and_etcd_tells_each_of_their_ver
     let written = traffic.run(api).await.expect("traffic");
     eprintln!("traffic took {:?}: {written:?}", began.elapsed());
 
+    create_assortment(api, "traffic").await.expect("assortment");
     let pods = api
         .get("/api/v1/namespaces/traffic/pods")
         .await
@@ -77,13 +80,31 @@ async fn pods_of_a_deployment_run_on_fake_nodes_and_etcd_tells_each_of_their_ver
         "40 writes, and the root certificate that each namespace gets"
     );
 
-    // What a list shows now is the last version in etcd, byte for byte as JSON.
-    for pod in pods {
-        let row = observed(pod, Op::Modified, Certainty::Listed);
-        let report = compare(&history, &[row], &[]).expect("compare");
-        assert!(report.is_clean(), "{report}");
-        assert_eq!(report.total().bodies, 1);
+    // What lists show now, of every resource there is, are versions in etcd with the same bodies.
+    let rows = listed(api).await;
+    let secret = rows
+        .iter()
+        .find(|row| row.resource == "secrets")
+        .expect("a secret");
+    assert_eq!(
+        secret.body.as_ref().expect("body")["data"]["password"],
+        "Y2FuYXJ5"
+    );
+    let history = oracle.history().await.expect("history");
+    let report = compare(&history, &rows, &[]).expect("compare");
+    assert!(report.is_clean(), "{report}");
+    assert_eq!(report.total().outside, rows.len() as u64);
+    assert!(report.tallies.len() >= 35, "{:?}", report.tallies.keys());
+    for (resource, tally) in &report.tallies {
+        assert!(tally.bodies > 0 || tally.metadata_only > 0, "{resource}");
     }
+    let in_another_version: Vec<String> = report
+        .tallies
+        .iter()
+        .filter(|(_, tally)| tally.metadata_only > 0)
+        .map(|(resource, _)| resource.to_string())
+        .collect();
+    eprintln!("{report}compared by metadata only: {in_another_version:?}");
     assert!(plane.audit().expect("audit").iter().any(|entry| {
         entry.verb == "create"
             && entry
@@ -92,18 +113,62 @@ async fn pods_of_a_deployment_run_on_fake_nodes_and_etcd_tells_each_of_their_ver
     }));
 }
 
-fn observed(pod: &Value, op: Op, certainty: Certainty) -> ObservedEvent {
+/// Lists all objects of all resources in the preferred version of each group.
+async fn listed(api: &Api) -> Vec<ObservedEvent> {
+    let mut versions = vec![("/api/v1".to_owned(), String::new())];
+    let groups = api.get("/apis").await.expect("groups");
+    for group in groups["groups"].as_array().expect("groups") {
+        let name = group["name"].as_str().expect("name");
+        let version = group["preferredVersion"]["groupVersion"]
+            .as_str()
+            .expect("version");
+        // The same objects as core Events.
+        if name != "events.k8s.io" {
+            versions.push((format!("/apis/{version}"), name.to_owned()));
+        }
+    }
+    let mut rows = Vec::new();
+    for (path, group) in versions {
+        let resources = api.get(&path).await.expect("resources");
+        for resource in resources["resources"].as_array().expect("resources") {
+            let name = resource["name"].as_str().expect("name");
+            let verbs = resource["verbs"].as_array().expect("verbs");
+            if !verbs.contains(&json!("watch")) {
+                continue;
+            }
+            let list = api.get(&format!("{path}/{name}")).await.expect("list");
+            for item in list["items"].as_array().expect("items") {
+                let mut body = item.clone();
+                body["apiVersion"] = list["apiVersion"].clone();
+                body["kind"] = resource["kind"].clone();
+                rows.push(observed(
+                    &group,
+                    name,
+                    body,
+                    Op::Modified,
+                    Certainty::Listed,
+                ));
+            }
+        }
+    }
+    rows
+}
+
+fn observed(
+    group: &str,
+    resource: &str,
+    body: Value,
+    op: Op,
+    certainty: Certainty,
+) -> ObservedEvent {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let mut body = pod.clone();
-    body["apiVersion"] = json!("v1");
-    body["kind"] = json!("Pod");
     ObservedEvent {
-        group: String::new(),
-        resource: "pods".into(),
-        namespace: text(&pod["metadata"]["namespace"]),
-        name: text(&pod["metadata"]["name"]),
-        uid: text(&pod["metadata"]["uid"]),
-        rv: text(&pod["metadata"]["resourceVersion"]).parse().ok(),
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        namespace: text(&body["metadata"]["namespace"]),
+        name: text(&body["metadata"]["name"]),
+        uid: text(&body["metadata"]["uid"]),
+        rv: text(&body["metadata"]["resourceVersion"]).parse().ok(),
         op,
         certainty,
         body: Some(body),
@@ -157,7 +222,7 @@ async fn a_watch_agrees_with_the_oracle_and_one_event_left_out_is_found() {
                 Some("DELETED") => Op::Deleted,
                 other => panic!("{other:?}"),
             };
-            observed(&event["object"], op, Certainty::Seen)
+            observed("", "pods", event["object"].clone(), op, Certainty::Seen)
         })
         .collect();
     let ops: Vec<Op> = rows.iter().map(|row| row.op).collect();

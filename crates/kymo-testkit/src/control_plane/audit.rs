@@ -6,9 +6,11 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 /// The audit policy: every request's metadata, once, when it is answered; for a watch also when it
-/// starts.
+/// starts. The launcher's own questions whether the server is ready are left out.
 pub(super) const POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy",
-"omitStages":["RequestReceived"],"rules":[{"level":"Metadata","omitManagedFields":true}]}"#;
+"omitStages":["RequestReceived"],"rules":[
+{"level":"None","nonResourceURLs":["/readyz"]},
+{"level":"Metadata","omitManagedFields":true}]}"#;
 
 /// A request as the API server saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

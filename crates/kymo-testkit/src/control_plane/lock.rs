@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +11,9 @@ use tokio::time::{Instant, sleep};
 
 /// How long a suite waits for another one: longer than any suite may take.
 const PATIENCE: Duration = Duration::from_mins(30);
+
+/// After this it says that it waits.
+const NOTICE: Duration = Duration::from_secs(30);
 
 /// A lock on the machine's control plane, held until dropped.
 #[derive(Debug)]
@@ -30,10 +34,16 @@ impl SuiteLock {
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
         let began = Instant::now();
+        let mut said = false;
         loop {
             match file.try_lock() {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                    if !said && began.elapsed() > NOTICE {
+                        let line = "waiting for the end of another control plane on this machine\n";
+                        std::io::stderr().write_all(line.as_bytes())?;
+                        said = true;
+                    }
                     sleep(Duration::from_millis(100)).await;
                 }
                 Err(TryLockError::WouldBlock) => {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use anyhow::Result;
 
-use super::difference::{differences, prepare};
+use super::difference::{complete, differences, prepare};
 use super::history::{History, Op, Revision};
 use super::identity::{ObjectId, Resource};
 use super::observed::{Allowances, Certainty, Interval, ObservedEvent};
@@ -179,6 +179,7 @@ impl<'a> Comparison<'a> {
         };
         let mut expected = truth.body()?;
         let mut found = found.clone();
+        complete(&mut expected, &id.resource, self.allowances);
         prepare(&mut expected, &id.resource, self.allowances);
         prepare(&mut found, &id.resource, self.allowances);
         let same_version = expected.get("apiVersion") == found.get("apiVersion");

@@ -39,6 +39,23 @@ pub(super) fn prepare(body: &mut Value, resource: &Resource, allowances: &Allowa
     }
 }
 
+/// Puts into a stored body what the API server puts in when it reads it.
+pub(super) fn complete(body: &mut Value, resource: &Resource, allowances: &Allowances) {
+    for default in &allowances.defaults {
+        if default.resource != *resource {
+            continue;
+        }
+        if let Some(parent) = body
+            .pointer_mut(&default.parent)
+            .and_then(Value::as_object_mut)
+        {
+            parent
+                .entry(default.member.clone())
+                .or_insert_with(|| default.value.clone());
+        }
+    }
+}
+
 /// Lists the places, as JSON pointers, where two values differ; the order of members does not
 /// count.
 pub(super) fn differences(expected: &Value, found: &Value) -> Vec<String> {

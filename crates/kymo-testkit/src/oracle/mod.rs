@@ -18,6 +18,6 @@ pub use comparison::{compare, compare_with};
 pub use etcd::{Change, Etcd, KeyValue};
 pub use history::{History, Op, Revision};
 pub use identity::{ObjectId, Resource};
-pub use observed::{Allowances, Certainty, Interval, ObservedEvent};
+pub use observed::{Allowances, Certainty, Interval, ObservedEvent, ReadDefault};
 pub use report::{Fault, Report, Tally};
 pub use watching::Oracle;

@@ -80,16 +80,38 @@ pub struct Allowances {
     pub members: Vec<(Resource, Vec<String>)>,
     /// Whether `metadata.managedFields` is dropped.
     pub managed_fields: bool,
+    /// What the API server puts in when it reads an object that was stored without.
+    pub defaults: Vec<ReadDefault>,
+}
+
+/// A member that is not in etcd and yet in every answer of the API server.
+#[derive(Debug, Clone)]
+pub struct ReadDefault {
+    /// Of which objects.
+    pub resource: Resource,
+    /// The JSON pointer of the object that holds the member.
+    pub parent: String,
+    /// The member.
+    pub member: String,
+    /// Its value.
+    pub value: Value,
 }
 
 impl Default for Allowances {
-    /// Allows what kymo's default policy drops: the last-applied annotation and Secrets' payloads.
+    /// Allows what kymo's default policy drops (the last-applied annotation and Secrets' payloads)
+    /// and the phase of a new claim, which is stored only when it changes.
     fn default() -> Self {
         let payload = ["data", "stringData"].map(str::to_owned).to_vec();
         Self {
             annotations: vec!["kubectl.kubernetes.io/last-applied-configuration".to_owned()],
             members: vec![(Resource::new("", "secrets"), payload)],
             managed_fields: false,
+            defaults: vec![ReadDefault {
+                resource: Resource::new("", "persistentvolumeclaims"),
+                parent: "/status".to_owned(),
+                member: "phase".to_owned(),
+                value: Value::from("Pending"),
+            }],
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Work for a control plane: nodes, Deployments that are rolled and deleted, `ConfigMap` churn and
 //! custom resources that come and go. The same seed sends the same requests; all of it is bounded.
 
+mod assortment;
 mod config_maps;
 mod custom_resources;
 pub mod objects;
 mod workloads;
+
+pub use assortment::create_assortment;
 
 use std::time::Duration;
 

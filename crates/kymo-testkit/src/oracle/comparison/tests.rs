@@ -307,3 +307,26 @@ fn payloads_of_secrets_are_not_expected_but_the_rest_is() {
         1
     );
 }
+
+#[test]
+fn a_default_of_the_server_fills_a_gap_in_etcd_and_hides_no_other_value() {
+    let id = ObjectId {
+        resource: Resource::new("", "persistentvolumeclaims"),
+        ..pod("x")
+    };
+    let phase = |stored: Value, found: &str| {
+        let stored = json!({ "apiVersion": "v1", "metadata": { "uid": "u1" }, "status": stored });
+        let history = History::new(
+            vec![Revision::new(id.clone(), "u1", 5, Op::Added, &stored)],
+            5,
+        );
+        let mut row = rows().remove(0);
+        row.resource = "persistentvolumeclaims".into();
+        row.body = Some(json!({ "apiVersion": "v1",
+            "metadata": { "uid": "u1", "resourceVersion": "5" }, "status": { "phase": found } }));
+        compare(&history, &[row], &[]).expect("compare").is_clean()
+    };
+    assert!(phase(json!({}), "Pending"));
+    assert!(!phase(json!({}), "Bound"));
+    assert!(!phase(json!({ "phase": "Bound" }), "Pending"));
+}
