@@ -1,11 +1,16 @@
 //! Where the rows of a session come from.
 
+mod logical;
+mod trace;
+
 use std::fmt;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use kymo_model::{Coverage, Feed, FeedId};
 use kymo_store::SessionInfo;
+
+pub use trace::TraceSource;
 
 use crate::{Conditions, Error};
 

@@ -7,12 +7,13 @@
 )]
 
 mod hostile;
-
+mod library;
 mod limits;
 mod memory;
 mod notes;
 mod places;
 mod pushdown;
 mod rows;
-
+mod slt;
 mod story;
+mod traces;
