@@ -166,9 +166,9 @@ impl Live {
         let mut live = Self::default();
         for segment in &contents.segments {
             let path = contents.directory.join(&segment.entry.name);
-            let rows = segment.reader.rows().map_err(Error::segment(&path))?;
-            for row in rows {
-                match row.map(|row| row.event) {
+            let heads = segment.reader.heads().map_err(Error::segment(&path))?;
+            for head in heads {
+                match head.map(|row| row.event) {
                     Ok(event) => {
                         live.apply(fold, event.feed, event.event_type, event.key, event.rv);
                     }

@@ -1,0 +1,337 @@
+//! Reading physical columns back, row by row.
+
+use std::borrow::Cow;
+
+use arrow::array::{
+    Array, AsArray as _, BinaryArray, FixedSizeBinaryArray, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray,
+};
+use arrow::datatypes::{Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType};
+use kymo_model::{Certainty, EventType};
+
+use super::SegmentError;
+use super::json::Edit;
+use super::stored::{Content, Op, OpValue, Stored};
+
+/// How much of each row is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// The typed columns.
+    Columns,
+    /// These and bodies less managedFields.
+    Body,
+    /// Everything.
+    All,
+}
+
+const TYPED: [&str; 18] = [
+    "seq",
+    "ts",
+    "not_before",
+    "type",
+    "certainty",
+    "feed",
+    "session",
+    "epoch",
+    "kind",
+    "namespace",
+    "name",
+    "uid",
+    "uid_text",
+    "resource_version",
+    "resource_version_text",
+    "generation",
+    "created",
+    "deleted",
+];
+
+impl Need {
+    /// The columns to read.
+    pub(super) fn columns(self) -> Vec<&'static str> {
+        let mut columns = TYPED.to_vec();
+        if self >= Self::Body {
+            columns.extend(["base", "keyframe", "patch", "raw"]);
+        }
+        if self >= Self::All {
+            columns.extend(["managed_fields", "managed_fields_patch"]);
+        }
+        columns
+    }
+}
+
+/// A batch of rows with its columns found and checked.
+#[derive(Debug)]
+pub(super) struct Batch {
+    rows: usize,
+    seq: Int64Array,
+    ts: TimestampNanosecondArray,
+    not_before: TimestampNanosecondArray,
+    event_type: StringArray,
+    certainty: StringArray,
+    feed: Int32Array,
+    session: Int32Array,
+    epoch: Int32Array,
+    kind: StringArray,
+    namespace: StringArray,
+    name: StringArray,
+    uid: FixedSizeBinaryArray,
+    uid_text: StringArray,
+    rv: Int64Array,
+    rv_text: StringArray,
+    generation: Int64Array,
+    created: TimestampMillisecondArray,
+    deleted: TimestampMillisecondArray,
+    bodies: Option<Bodies>,
+    managed: Option<(StringArray, OpColumns)>,
+}
+
+#[derive(Debug)]
+struct Bodies {
+    base: Int32Array,
+    keyframe: StringArray,
+    patch: OpColumns,
+    raw: BinaryArray,
+}
+
+#[derive(Debug)]
+struct OpColumns {
+    list: ListArray,
+    op: StringArray,
+    path: StringArray,
+    value: StringArray,
+    age: Int32Array,
+}
+
+fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Array, SegmentError> {
+    batch
+        .column_by_name(name)
+        .map(AsRef::as_ref)
+        .ok_or(SegmentError::Column { column: name })
+}
+
+fn text(batch: &RecordBatch, name: &'static str) -> Result<StringArray, SegmentError> {
+    column(batch, name)?
+        .as_string_opt::<i32>()
+        .cloned()
+        .ok_or(SegmentError::Column { column: name })
+}
+
+macro_rules! number {
+    ($batch:expr, $name:literal, $type:ty) => {
+        column($batch, $name)?
+            .as_primitive_opt::<$type>()
+            .cloned()
+            .ok_or(SegmentError::Column { column: $name })
+    };
+}
+
+fn ops(batch: &RecordBatch, name: &'static str) -> Result<OpColumns, SegmentError> {
+    let wrong = || SegmentError::Column { column: name };
+    let list = column(batch, name)?
+        .as_list_opt::<i32>()
+        .cloned()
+        .ok_or_else(wrong)?;
+    let items = list.values().as_struct_opt().ok_or_else(wrong)?;
+    let field = |name| {
+        items
+            .column_by_name(name)
+            .and_then(|column| column.as_string_opt::<i32>())
+            .cloned()
+            .ok_or_else(wrong)
+    };
+    let (op, path, value) = (field("op")?, field("path")?, field("value")?);
+    let age = items
+        .column_by_name("age")
+        .and_then(|column| column.as_primitive_opt::<Int32Type>())
+        .cloned()
+        .ok_or_else(wrong)?;
+    Ok(OpColumns {
+        op,
+        path,
+        value,
+        age,
+        list,
+    })
+}
+
+impl Batch {
+    pub(super) fn new(batch: &RecordBatch, need: Need) -> Result<Self, SegmentError> {
+        let bodies = match need {
+            Need::Columns => None,
+            Need::Body | Need::All => Some(Bodies {
+                base: number!(batch, "base", Int32Type)?,
+                keyframe: text(batch, "keyframe")?,
+                patch: ops(batch, "patch")?,
+                raw: column(batch, "raw")?
+                    .as_binary_opt::<i32>()
+                    .cloned()
+                    .ok_or(SegmentError::Column { column: "raw" })?,
+            }),
+        };
+        let managed = match need {
+            Need::Columns | Need::Body => None,
+            Need::All => Some((
+                text(batch, "managed_fields")?,
+                ops(batch, "managed_fields_patch")?,
+            )),
+        };
+        Ok(Self {
+            rows: batch.num_rows(),
+            seq: number!(batch, "seq", Int64Type)?,
+            ts: number!(batch, "ts", TimestampNanosecondType)?,
+            not_before: number!(batch, "not_before", TimestampNanosecondType)?,
+            event_type: text(batch, "type")?,
+            certainty: text(batch, "certainty")?,
+            feed: number!(batch, "feed", Int32Type)?,
+            session: number!(batch, "session", Int32Type)?,
+            epoch: number!(batch, "epoch", Int32Type)?,
+            kind: text(batch, "kind")?,
+            namespace: text(batch, "namespace")?,
+            name: text(batch, "name")?,
+            uid: column(batch, "uid")?
+                .as_fixed_size_binary_opt()
+                .filter(|array| array.value_length() == 16)
+                .cloned()
+                .ok_or(SegmentError::Column { column: "uid" })?,
+            uid_text: text(batch, "uid_text")?,
+            rv: number!(batch, "resource_version", Int64Type)?,
+            rv_text: text(batch, "resource_version_text")?,
+            generation: number!(batch, "generation", Int64Type)?,
+            created: number!(batch, "created", TimestampMillisecondType)?,
+            deleted: number!(batch, "deleted", TimestampMillisecondType)?,
+            bodies,
+            managed,
+        })
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Returns the feed of a row.
+    pub(super) fn feed(&self, index: usize) -> u32 {
+        self.feed.value(index) as u32
+    }
+
+    /// Returns a row; `number` is its place in the segment, for errors.
+    pub(super) fn row(&self, index: usize, number: u64) -> Result<Stored<'_>, SegmentError> {
+        let wrong = |what| SegmentError::Row { row: number, what };
+        let uid = if self.uid.is_null(index) {
+            optional(&self.uid_text, index).map(Cow::Borrowed)
+        } else {
+            let bytes: [u8; 16] = self
+                .uid
+                .value(index)
+                .try_into()
+                .map_err(|_| wrong("its uid is not of 16 bytes"))?;
+            Some(Cow::Owned(uuid::Uuid::from_bytes(bytes).to_string()))
+        };
+        let rv = if self.rv.is_null(index) {
+            optional(&self.rv_text, index).map(Cow::Borrowed)
+        } else {
+            Some(Cow::Owned(self.rv.value(index).to_string()))
+        };
+        let seconds = |array: &TimestampMillisecondArray| {
+            (!array.is_null(index)).then(|| array.value(index).div_euclid(1000))
+        };
+        Ok(Stored {
+            seq: u64::try_from(self.seq.value(index)).map_err(|_| wrong("its seq is negative"))?,
+            ts: self.ts.value(index),
+            not_before: (!self.not_before.is_null(index)).then(|| self.not_before.value(index)),
+            event_type: word(
+                &EventType::ALL,
+                EventType::as_str,
+                self.event_type.value(index),
+            )
+            .ok_or_else(|| wrong("its type is unknown"))?,
+            certainty: word(
+                &Certainty::ALL,
+                Certainty::as_str,
+                self.certainty.value(index),
+            )
+            .ok_or_else(|| wrong("its certainty is unknown"))?,
+            feed: self.feed(index),
+            session: self.session.value(index) as u32,
+            epoch: self.epoch.value(index) as u32,
+            kind: optional(&self.kind, index),
+            namespace: optional(&self.namespace, index),
+            name: optional(&self.name, index),
+            uid,
+            rv,
+            generation: (!self.generation.is_null(index)).then(|| self.generation.value(index)),
+            created: seconds(&self.created),
+            deleted: seconds(&self.deleted),
+            content: self.content(index, number)?,
+        })
+    }
+
+    fn content(&self, index: usize, number: u64) -> Result<Content<'_>, SegmentError> {
+        let wrong = |what| SegmentError::Row { row: number, what };
+        let Some(bodies) = &self.bodies else {
+            return Ok(Content::Nothing);
+        };
+        if bodies.base.is_null(index) {
+            return Ok(if bodies.raw.is_null(index) {
+                Content::Nothing
+            } else {
+                Content::Raw(bodies.raw.value(index))
+            });
+        }
+        let managed = self.managed.as_ref();
+        if bodies.base.value(index) == 0 {
+            return Ok(Content::Keyframe {
+                body: optional(&bodies.keyframe, index)
+                    .ok_or_else(|| wrong("it has no keyframe"))?,
+                managed: managed.and_then(|(whole, _)| optional(whole, index)),
+            });
+        }
+        Ok(Content::Patch {
+            base: u32::try_from(bodies.base.value(index))
+                .map_err(|_| wrong("its base is negative"))?,
+            body: bodies.patch.row(index, number)?,
+            managed: managed.map_or(Ok(Vec::new()), |(_, patch)| patch.row(index, number))?,
+        })
+    }
+}
+
+impl OpColumns {
+    fn row(&self, index: usize, number: u64) -> Result<Vec<Op<'_>>, SegmentError> {
+        let wrong = |what| SegmentError::Row { row: number, what };
+        if self.list.is_null(index) {
+            return Ok(Vec::new());
+        }
+        let offsets = self.list.value_offsets();
+        let (Some(start), Some(end)) = (offsets.get(index), offsets.get(index + 1)) else {
+            return Err(wrong("its patch has no end"));
+        };
+        (*start as usize..*end as usize)
+            .map(|item| {
+                let edit = match self.op.value(item) {
+                    "add" => Edit::Add,
+                    "remove" => Edit::Remove,
+                    "replace" => Edit::Replace,
+                    _ => return Err(wrong("its patch holds an unknown operation")),
+                };
+                let value = match (optional(&self.value, item), edit) {
+                    (_, Edit::Remove) => OpValue::None,
+                    (Some(text), _) => OpValue::Json(text),
+                    (None, _) if !self.age.is_null(item) => OpValue::Age(self.age.value(item)),
+                    (None, _) => return Err(wrong("an operation of its patch has no value")),
+                };
+                Ok(Op {
+                    edit,
+                    path: self.path.value(item),
+                    value,
+                })
+            })
+            .collect()
+    }
+}
+
+fn optional(array: &StringArray, index: usize) -> Option<&str> {
+    (!array.is_null(index)).then(|| array.value(index))
+}
+
+fn word<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> Option<T> {
+    all.iter().copied().find(|word| name(*word) == text)
+}

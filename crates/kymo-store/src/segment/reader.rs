@@ -1,0 +1,507 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kymo_model::{Feed, FeedId};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder,
+};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::reader::{ChunkReader, Length};
+
+use super::checksum::Checked;
+use super::batch::{Batch, Need};
+use super::decode::{Decoder, body_of, row_of};
+use super::paths::Paths;
+use super::physical;
+use super::stored::{Digest, segment_digest};
+use super::writer::{KEY_DIGEST, KEY_FORMAT, KEY_GROUPS, KEY_META, KEY_ROWS, hex};
+use super::{Row, SegmentError, SegmentMeta, SegmentSummary};
+use crate::Format;
+
+/// A footer larger than this is refused before it is parsed.
+const MAX_FOOTER_BYTES: u64 = 64 << 20;
+/// A column chunk that says to be larger than this is refused.
+const MAX_CHUNK_BYTES: u64 = 4 << 30;
+/// Rows are read in batches of about this many bytes.
+const BATCH_BYTES: u64 = 16 << 20;
+/// And of no more than this many rows.
+const BATCH_ROWS: u64 = 4096;
+
+/// Reads one segment. Cloning shares the file and the metadata.
+#[derive(Debug)]
+pub struct SegmentReader<R: ChunkReader> {
+    input: Checked<R>,
+    parquet: ArrowReaderMetadata,
+    info: Arc<Info>,
+}
+
+#[derive(Debug)]
+struct Info {
+    meta: SegmentMeta,
+    feeds: HashMap<u32, Feed>,
+    group_digests: Vec<String>,
+    digest: [u8; 32],
+    /// The number of the first row of each row group.
+    starts: Vec<u64>,
+    rows: u64,
+}
+
+impl<R: ChunkReader> Clone for SegmentReader<R> {
+    fn clone(&self) -> Self {
+        Self {
+            input: self.input.clone(),
+            parquet: self.parquet.clone(),
+            info: self.info.clone(),
+        }
+    }
+}
+
+impl<R: ChunkReader + 'static> SegmentReader<R> {
+    /// Opens a segment: reads its footer and checks that it can be one of ours.
+    pub fn open(input: R) -> Result<Self, SegmentError> {
+        let input = Checked::open(input)?;
+        let options = ArrowReaderOptions::new()
+            .with_skip_arrow_metadata(true)
+            .with_page_index_policy(PageIndexPolicy::Skip);
+        let parquet = ArrowReaderMetadata::load(&input, options)?;
+        let info = read_info(parquet.metadata())?;
+        for field in physical::schema().fields() {
+            let found = parquet.schema().field_with_name(field.name()).ok();
+            if !found.is_some_and(|found| physical::is_readable_as(found.data_type(), field)) {
+                return Err(SegmentError::NotASegment {
+                    reason: "a column is missing or has another type",
+                });
+            }
+        }
+        Ok(Self {
+            input,
+            parquet,
+            info: Arc::new(info),
+        })
+    }
+
+    /// Returns what the segment says of itself.
+    pub fn meta(&self) -> &SegmentMeta {
+        &self.info.meta
+    }
+
+    /// Returns the number of rows.
+    pub fn num_rows(&self) -> u64 {
+        self.info.rows
+    }
+
+    /// Returns the number of row groups; each can be read on its own.
+    pub fn num_row_groups(&self) -> usize {
+        self.info.starts.len()
+    }
+
+    /// Returns the digest that the segment was sealed with.
+    pub fn digest(&self) -> [u8; 32] {
+        self.info.digest
+    }
+
+    /// Returns the metadata of the Parquet file.
+    pub(crate) fn parquet(&self) -> &ParquetMetaData {
+        self.parquet.metadata()
+    }
+
+    /// Returns a feed that the rows may name.
+    pub(crate) fn feed(&self, id: u32) -> Option<&Feed> {
+        self.info.feeds.get(&id)
+    }
+
+    /// Reads every row with its whole body, in key order.
+    ///
+    /// At the end of each row group its digest is checked: a row group whose end was reached
+    /// without an error was read as it was written.
+    pub fn rows(&self) -> Result<Rows<R>, SegmentError> {
+        self.rows_of((0..self.num_row_groups()).collect())
+    }
+
+    /// Reads the rows of some row groups, in key order.
+    pub(crate) fn rows_of(&self, groups: Vec<usize>) -> Result<Rows<R>, SegmentError> {
+        Ok(Rows {
+            cursor: self.cursor(groups, Need::All)?,
+            decoder: Decoder::default(),
+            failed: false,
+        })
+    }
+
+    /// Reads the typed columns of every row, in key order: events without bodies.
+    ///
+    /// Digests of row groups are not checked, because they cover bodies; checksums are.
+    pub fn heads(&self) -> Result<Heads<R>, SegmentError> {
+        self.heads_of((0..self.num_row_groups()).collect())
+    }
+
+    /// Like [`Self::heads`], for some row groups.
+    pub(crate) fn heads_of(&self, groups: Vec<usize>) -> Result<Heads<R>, SegmentError> {
+        Ok(Heads {
+            cursor: self.cursor(groups, Need::Columns)?,
+            failed: false,
+        })
+    }
+
+    /// Reads the values at some JSON Pointers in every row, in key order, without putting bodies
+    /// together: a value is looked up again only where a patch touches its path or a parent.
+    pub fn paths(&self, pointers: &[&str]) -> Result<Paths<R>, SegmentError> {
+        self.paths_of((0..self.num_row_groups()).collect(), pointers)
+    }
+
+    /// Like [`Self::paths`], for some row groups.
+    pub fn paths_of(
+        &self,
+        row_groups: Vec<usize>,
+        pointers: &[&str],
+    ) -> Result<Paths<R>, SegmentError> {
+        Paths::new(self, row_groups, pointers)
+    }
+
+    pub(super) fn cursor(&self, groups: Vec<usize>, need: Need) -> Result<Cursor<R>, SegmentError> {
+        if groups.iter().any(|group| *group >= self.num_row_groups()) {
+            return Err(SegmentError::NotASegment {
+                reason: "it has no such row group",
+            });
+        }
+        Ok(Cursor {
+            reader: self.clone(),
+            need,
+            groups: groups.into_iter(),
+            open: None,
+            batch: None,
+            index: 0,
+            number: 0,
+            digest: Digest::default(),
+        })
+    }
+
+    /// Reads everything and compares it with the digest.
+    pub fn verify(&self) -> Result<SegmentSummary, SegmentError> {
+        let (mut rows, mut bounds) = (0u64, None::<(u64, u64)>);
+        for row in self.rows()? {
+            let seq = row?.seq;
+            rows += 1;
+            bounds =
+                Some(bounds.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
+        }
+        Ok(SegmentSummary {
+            rows,
+            first_seq: bounds.map(|(first, _)| first),
+            last_seq: bounds.map(|(_, last)| last),
+            digest: self.info.digest,
+            bytes: self.input.len(),
+        })
+    }
+}
+
+fn check_footer<R: ChunkReader>(input: &R) -> Result<(), SegmentError> {
+    let not = |reason| SegmentError::NotASegment { reason };
+    let length = input.len();
+    if length < 12 {
+        return Err(not("it is too short"));
+    }
+    let tail = input.get_bytes(length - 8, 8)?;
+    let Some((size, magic)) = tail.split_first_chunk::<4>() else {
+        return Err(not("it is too short"));
+    };
+    if magic != b"PAR1" {
+        return Err(not("it does not end as a Parquet file does"));
+    }
+    let footer = u64::from(u32::from_le_bytes(*size));
+    if footer > MAX_FOOTER_BYTES {
+        return Err(SegmentError::TooLarge {
+            what: "the footer",
+            bytes: footer,
+            limit: MAX_FOOTER_BYTES,
+        });
+    }
+    if footer + 12 > length {
+        return Err(not("its footer is longer than the file"));
+    }
+    Ok(())
+}
+
+fn read_info(metadata: &ParquetMetaData) -> Result<Info, SegmentError> {
+    let not = |reason| SegmentError::NotASegment { reason };
+    let file = metadata.file_metadata();
+    let value = |key: &str| {
+        file.key_value_metadata()?
+            .iter()
+            .find(|entry| entry.key == key)?
+            .value
+            .as_deref()
+    };
+    let format = value(KEY_FORMAT).ok_or_else(|| not("it was not written by kymo"))?;
+    let major = format
+        .split_once('.')
+        .and_then(|(major, _)| major.parse::<u16>().ok())
+        .ok_or_else(|| not("its format is not a version"))?;
+    if !(Format { major, minor: 0 }).is_readable() {
+        return Err(SegmentError::NewerFormat {
+            found: format.to_owned(),
+            supported: Format::CURRENT.to_string(),
+        });
+    }
+    let json = value(KEY_META).ok_or_else(|| not("it has no metadata"))?;
+    let group_digests: Vec<String> = value(KEY_GROUPS)
+        .unwrap_or_default()
+        .split(',')
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let bytes: Option<Vec<[u8; 32]>> = group_digests.iter().map(|text| unhex(text)).collect();
+    let bytes = bytes.ok_or_else(|| not("a digest is not hexadecimal"))?;
+    let digest = segment_digest(&bytes, json);
+    let expected = value(KEY_DIGEST).unwrap_or_default();
+    if expected != hex(&digest) {
+        return Err(SegmentError::Digest {
+            expected: expected.to_owned(),
+            found: hex(&digest),
+        });
+    }
+    let mut starts = Vec::new();
+    let mut rows = 0u64;
+    for group in metadata.row_groups() {
+        starts.push(rows);
+        rows += u64::try_from(group.num_rows()).map_err(|_| not("a row group has no length"))?;
+        for column in group.columns() {
+            let bytes = u64::try_from(column.uncompressed_size())
+                .map_err(|_| not("a column has no length"))?;
+            if bytes > MAX_CHUNK_BYTES {
+                return Err(SegmentError::TooLarge {
+                    what: "a column",
+                    bytes,
+                    limit: MAX_CHUNK_BYTES,
+                });
+            }
+        }
+    }
+    if starts.len() != group_digests.len() {
+        return Err(not("it has not one digest for each row group"));
+    }
+    if value(KEY_ROWS) != Some(rows.to_string().as_str()) {
+        return Err(not("it has not as many rows as it says"));
+    }
+    let meta: SegmentMeta =
+        serde_json::from_str(json).map_err(|source| SegmentError::Metadata { source })?;
+    let feeds = meta
+        .feeds
+        .iter()
+        .map(|(FeedId(id), feed)| (*id, feed.clone()))
+        .collect();
+    Ok(Info {
+        meta,
+        feeds,
+        group_digests,
+        digest,
+        starts,
+        rows,
+    })
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Walks the rows of some row groups.
+#[derive(Debug)]
+pub(super) struct Cursor<R: ChunkReader> {
+    reader: SegmentReader<R>,
+    need: Need,
+    groups: std::vec::IntoIter<usize>,
+    open: Option<(usize, ParquetRecordBatchReader)>,
+    batch: Option<Batch>,
+    /// The present row in the batch, plus one.
+    index: usize,
+    /// The number of the present row in the segment, plus one.
+    number: u64,
+    digest: Digest,
+}
+
+/// What [`Cursor::advance`] came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A row; see [`Cursor::present`].
+    Row {
+        /// Whether it is the first of its row group.
+        begins_group: bool,
+    },
+    End,
+}
+
+impl<R: ChunkReader + 'static> Cursor<R> {
+    pub(super) fn reader(&self) -> &SegmentReader<R> {
+        &self.reader
+    }
+
+    /// Goes to the next row.
+    pub(super) fn advance(&mut self) -> Result<Step, SegmentError> {
+        let mut begins_group = false;
+        loop {
+            if let Some(batch) = &self.batch
+                && self.index < batch.rows()
+            {
+                self.index += 1;
+                self.number += 1;
+                return Ok(Step::Row { begins_group });
+            }
+            self.batch = None;
+            if let Some((group, batches)) = &mut self.open {
+                if let Some(batch) = batches.next().transpose()? {
+                    self.batch = Some(Batch::new(&batch, self.need)?);
+                    self.index = 0;
+                    continue;
+                }
+                let group = *group;
+                self.open = None;
+                self.end_group(group)?;
+            }
+            let Some(group) = self.groups.next() else {
+                return Ok(Step::End);
+            };
+            self.open = Some((group, self.open_group(group)?));
+            self.number = self.reader.info.starts.get(group).copied().unwrap_or(0);
+            begins_group = true;
+        }
+    }
+
+    /// Returns the present row and its number in the segment.
+    pub(super) fn present(&self) -> Result<(u64, super::stored::Stored<'_>), SegmentError> {
+        let number = self.number.saturating_sub(1);
+        let batch = self.batch.as_ref().ok_or(SegmentError::Row {
+            row: number,
+            what: "there is no such row",
+        })?;
+        Ok((number, batch.row(self.index.saturating_sub(1), number)?))
+    }
+
+    /// Takes a row into the digest of its row group.
+    fn digest(&mut self) -> Result<(), SegmentError> {
+        let number = self.number.saturating_sub(1);
+        if let Some(batch) = &self.batch {
+            let row = batch.row(self.index.saturating_sub(1), number)?;
+            self.digest.row(&row);
+        }
+        Ok(())
+    }
+
+    fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, SegmentError> {
+        let parquet = &self.reader.parquet;
+        let metadata = parquet.metadata().row_group(group);
+        let rows = u64::try_from(metadata.num_rows()).unwrap_or(0).max(1);
+        let per_row = metadata.total_byte_size().unsigned_abs() / rows + 1;
+        let batch_rows = (BATCH_BYTES / per_row).clamp(16, BATCH_ROWS);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            self.reader.input.clone(),
+            parquet.clone(),
+        );
+        let mask = ProjectionMask::columns(builder.parquet_schema(), self.need.columns());
+        Ok(builder
+            .with_row_groups(vec![group])
+            .with_projection(mask)
+            .with_batch_size(batch_rows as usize)
+            .build()?)
+    }
+
+    fn end_group(&mut self, group: usize) -> Result<(), SegmentError> {
+        let info = &self.reader.info;
+        let end = info.starts.get(group + 1).copied().unwrap_or(info.rows);
+        if self.number != end {
+            return Err(SegmentError::Row {
+                row: self.number,
+                what: "its row group ends too early or too late",
+            });
+        }
+        if self.need == Need::All {
+            let found = hex(&self.digest.take());
+            let expected = info.group_digests.get(group).cloned().unwrap_or_default();
+            if found != expected {
+                return Err(SegmentError::Digest { expected, found });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// See [`SegmentReader::rows`]. Ends after the first error.
+#[derive(Debug)]
+pub struct Rows<R: ChunkReader> {
+    cursor: Cursor<R>,
+    decoder: Decoder,
+    failed: bool,
+}
+
+impl<R: ChunkReader + 'static> Rows<R> {
+    fn read(&mut self) -> Result<Option<Row>, SegmentError> {
+        let Step::Row { begins_group } = self.cursor.advance()? else {
+            return Ok(None);
+        };
+        self.cursor.digest()?;
+        let (number, stored) = self.cursor.present()?;
+        if begins_group {
+            self.decoder = Decoder::starting_at(number);
+        }
+        let feed = self
+            .cursor
+            .reader()
+            .feed(stored.feed)
+            .ok_or(SegmentError::UnknownFeed {
+                row: number,
+                feed: stored.feed,
+            })?;
+        let docs = self.decoder.advance(&stored, feed)?;
+        let body = body_of(number, &stored, feed, docs.as_deref())?;
+        Ok(Some(row_of(&stored, body)))
+    }
+}
+
+impl<R: ChunkReader + 'static> Iterator for Rows<R> {
+    type Item = Result<Row, SegmentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.failed = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
+
+/// See [`SegmentReader::heads`]. Ends after the first error.
+#[derive(Debug)]
+pub struct Heads<R: ChunkReader> {
+    cursor: Cursor<R>,
+    failed: bool,
+}
+
+impl<R: ChunkReader + 'static> Heads<R> {
+    fn read(&mut self) -> Result<Option<Row>, SegmentError> {
+        match self.cursor.advance()? {
+            Step::End => Ok(None),
+            Step::Row { .. } => Ok(Some(row_of(&self.cursor.present()?.1, None))),
+        }
+    }
+}
+
+impl<R: ChunkReader + 'static> Iterator for Heads<R> {
+    type Item = Result<Row, SegmentError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.failed = !matches!(row, Some(Ok(_)));
+        row
+    }
+}

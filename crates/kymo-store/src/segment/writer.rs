@@ -1,0 +1,218 @@
+use std::collections::HashMap;
+use std::io::Write;
+
+use kymo_model::{Feed, FeedId};
+use parquet::arrow::ArrowWriter;
+use parquet::file::metadata::KeyValue;
+
+use super::checksum::ChecksumWriter;
+use super::encode::Encoder;
+use super::physical::{self, Columns};
+use super::stored::{Digest, segment_digest};
+use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentSummary};
+use crate::Format;
+
+/// Key-value metadata of the file.
+pub(super) const KEY_FORMAT: &str = "kymo.format";
+pub(super) const KEY_META: &str = "kymo.segment";
+pub(super) const KEY_DIGEST: &str = "kymo.digest";
+pub(super) const KEY_GROUPS: &str = "kymo.row_group_digests";
+pub(super) const KEY_ROWS: &str = "kymo.rows";
+pub(super) const KEY_TRACE: &str = "kymo.trace";
+pub(super) const KEY_CLUSTER: &str = "kymo.cluster";
+pub(super) const KEY_LINEAGE: &str = "kymo.lineage";
+
+/// Rows are handed to Parquet in batches of about this many stored bytes.
+const BATCH_BYTES: usize = 2 << 20;
+/// And of no more than this many rows.
+const BATCH_ROWS: usize = 8192;
+
+/// Writes one segment.
+///
+/// Memory is bounded by the options: one row group compressed, one batch, one version of each kind
+/// that patches may refer to.
+#[derive(Debug)]
+pub struct SegmentWriter<W: Write + Send> {
+    parquet: ArrowWriter<ChecksumWriter<W>>,
+    encoder: Encoder,
+    feeds: HashMap<FeedId, Feed>,
+    options: SegmentOptions,
+    columns: Columns,
+    digest: Digest,
+    group_digests: Vec<[u8; 32]>,
+    rows: u64,
+    group_rows: usize,
+    group_bytes: usize,
+    bounds: Option<(u64, u64)>,
+    last: Option<OwnedKey>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct OwnedKey {
+    resource: String,
+    namespace: String,
+    name: String,
+    uid: String,
+    group: String,
+    seq: u64,
+}
+
+impl OwnedKey {
+    fn as_key(&self) -> RowKey<'_> {
+        RowKey {
+            resource: &self.resource,
+            namespace: &self.namespace,
+            name: &self.name,
+            uid: &self.uid,
+            group: &self.group,
+            seq: self.seq,
+        }
+    }
+
+    fn set(&mut self, key: RowKey<'_>) {
+        let Self {
+            resource,
+            namespace,
+            name,
+            uid,
+            group,
+            seq,
+        } = self;
+        key.resource.clone_into(resource);
+        key.namespace.clone_into(namespace);
+        key.name.clone_into(name);
+        key.uid.clone_into(uid);
+        key.group.clone_into(group);
+        *seq = key.seq;
+    }
+}
+
+impl<W: Write + Send> SegmentWriter<W> {
+    /// Begins a segment whose rows name only `feeds`.
+    pub fn new(
+        output: W,
+        feeds: &[(FeedId, Feed)],
+        options: SegmentOptions,
+    ) -> Result<Self, SegmentError> {
+        let feeds: HashMap<_, _> = feeds.iter().cloned().collect();
+        let output = ChecksumWriter::new(output);
+        let properties = physical::properties(&options)?;
+        Ok(Self {
+            parquet: ArrowWriter::try_new(output, physical::schema(), Some(properties))?,
+            encoder: Encoder::new(feeds.clone(), options.clone()),
+            feeds,
+            options,
+            columns: Columns::new(),
+            digest: Digest::default(),
+            group_digests: Vec::new(),
+            rows: 0,
+            group_rows: 0,
+            group_bytes: 0,
+            bounds: None,
+            last: None,
+        })
+    }
+
+    /// Adds a row; it must come behind the one before in the order of [`RowKey`].
+    pub fn push(&mut self, row: &Row) -> Result<(), SegmentError> {
+        let feed = self
+            .feeds
+            .get(&row.event.feed)
+            .ok_or(SegmentError::UnknownFeed {
+                row: self.rows,
+                feed: row.event.feed.0,
+            })?;
+        let key = RowKey::of(row, feed);
+        if self.last.as_ref().is_some_and(|last| last.as_key() >= key) {
+            return Err(SegmentError::OutOfOrder {
+                row: self.rows,
+                seq: row.seq,
+            });
+        }
+        if self.group_rows >= self.options.row_group_rows
+            || self.group_bytes >= self.options.row_group_bytes
+        {
+            let batch = self.columns.finish()?;
+            self.parquet.write(&batch)?;
+            self.parquet.flush()?;
+            self.encoder.restart();
+            self.group_digests.push(self.digest.take());
+            (self.group_rows, self.group_bytes) = (0, 0);
+        }
+        let encoded = self.encoder.encode(row)?;
+        let stored = encoded.stored(row, feed, self.options.ages);
+        self.digest.row(&stored);
+        let before = self.columns.bytes();
+        self.columns.push(&stored, feed)?;
+        self.group_bytes += self.columns.bytes() - before;
+        self.group_rows += 1;
+        self.rows += 1;
+        self.bounds = Some(self.bounds.map_or((row.seq, row.seq), |(first, last)| {
+            (first.min(row.seq), last.max(row.seq))
+        }));
+        self.last.get_or_insert_default().set(key);
+        if self.columns.bytes() >= BATCH_BYTES || self.columns.rows() >= BATCH_ROWS {
+            let batch = self.columns.finish()?;
+            self.parquet.write(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// How many patches did not give back what they were made from; those versions are kept whole.
+    pub fn mismatches(&self) -> u64 {
+        self.encoder.mismatches()
+    }
+
+    /// Ends the segment. The output is flushed, not synced.
+    pub fn finish(mut self, meta: &SegmentMeta) -> Result<SegmentSummary, SegmentError> {
+        let batch = self.columns.finish()?;
+        if batch.num_rows() > 0 {
+            self.parquet.write(&batch)?;
+        }
+        if self.group_rows > 0 {
+            self.group_digests.push(self.digest.take());
+        }
+        let metadata = |source| SegmentError::Metadata { source };
+        let json = serde_json::to_string(meta).map_err(metadata)?;
+        let lineage = serde_json::to_string(&meta.lineage).map_err(metadata)?;
+        let digest = segment_digest(&self.group_digests, &json);
+        let groups: Vec<_> = self.group_digests.iter().map(|group| hex(group)).collect();
+        let mut entries = vec![
+            (KEY_FORMAT, Format::CURRENT.to_string()),
+            (KEY_TRACE, meta.trace_id.to_string()),
+            (KEY_LINEAGE, lineage),
+            (KEY_ROWS, self.rows.to_string()),
+            (KEY_DIGEST, hex(&digest)),
+            (KEY_GROUPS, groups.join(",")),
+            (KEY_META, json),
+        ];
+        if let Some(cluster) = &meta.cluster_uid {
+            entries.push((KEY_CLUSTER, cluster.clone()));
+        }
+        for (key, value) in entries {
+            self.parquet
+                .append_key_value_metadata(KeyValue::new(key.to_owned(), value));
+        }
+        self.parquet.flush()?;
+        self.parquet.inner_mut().hold();
+        self.parquet.finish()?;
+        let bytes = self.parquet.inner_mut().release()?;
+        Ok(SegmentSummary {
+            rows: self.rows,
+            first_seq: self.bounds.map(|(first, _)| first),
+            last_seq: self.bounds.map(|(_, last)| last),
+            digest,
+            bytes,
+        })
+    }
+}
+
+/// Writes bytes as lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}
