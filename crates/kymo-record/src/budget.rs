@@ -64,7 +64,11 @@ mod tests {
 
     #[test]
     fn the_parts_fit_into_the_whole() {
-        for total in [Config::LEAST_MEMORY_BUDGET, Config::DEFAULT_MEMORY_BUDGET, 1 << 40] {
+        for total in [
+            Config::LEAST_MEMORY_BUDGET,
+            Config::DEFAULT_MEMORY_BUDGET,
+            1 << 40,
+        ] {
             let budget = Budget::divide(total).unwrap();
             let parts = budget.in_flight + PARALLEL_LISTS * budget.page + budget.seal + budget.line;
             assert!(parts as u64 <= total / 4 * 3, "{budget:?}");

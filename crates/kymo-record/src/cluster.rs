@@ -1,13 +1,14 @@
 use std::time::Duration;
 
-use http::{HeaderMap, Request, header};
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, Limited};
 use kube::Client;
 use kube::client::Body;
-use kymo_model::{Clock, ResourceType, Timestamp};
+use kymo_model::{Clock, Feed, ResourceType, Timestamp};
+use kymo_watch::Request;
 use kymo_watch::discovery::{self, Catalogue};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::{Connection, Error, Selection, kubeconfig, transport};
 
@@ -136,7 +137,28 @@ impl Cluster {
         selection.resources_of(&self.catalogue(&self.client).await?)
     }
 
-    pub(crate) fn silent(&self) -> Error {
+    /// Asks the server whether it takes the label selector of a feed. Any answer but that it does
+    /// not is left to the feed.
+    pub(crate) async fn check_selector(&self, feed: &Feed) -> Result<(), Error> {
+        let Some(selector) = &feed.scope.label_selector else {
+            return Ok(());
+        };
+        let path = Request::Page {
+            continue_token: None,
+            limit: 1,
+            at: None,
+        }
+        .path_and_query(feed);
+        match get::<IgnoredAny>(&self.client, &self.server, "listing", &path).await {
+            Err(Error::Refused { message, .. }) => Err(Error::Selector {
+                selector: selector.clone(),
+                message,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn silent(&self) -> Error {
         silent(&self.server)
     }
 }
@@ -180,7 +202,7 @@ async fn get<T: DeserializeOwned>(
         action,
         message,
     };
-    let request = Request::get(path)
+    let request = http::Request::get(path)
         .header(header::ACCEPT, "application/json")
         .body(Body::empty())
         .map_err(|error| malformed(error.to_string()))?;
@@ -212,33 +234,30 @@ async fn get<T: DeserializeOwned>(
             &status.message,
         ));
     }
-    let value =
-        serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
+    let value = serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))?;
     Ok((value, head.headers))
 }
 
 /// Reads the cluster's identity with the right to list namespaces or to get this one.
 async fn identity(client: &Client, server: &str) -> Result<Option<String>, Error> {
     const ACTION: &str = "reading the namespace kube-system";
-    let list =
-        format!("/api/v1/namespaces?fieldSelector=metadata.name%3D{IDENTITY_NAMESPACE}");
+    let list = format!("/api/v1/namespaces?fieldSelector=metadata.name%3D{IDENTITY_NAMESPACE}");
     let found = match get::<Namespaces>(client, server, ACTION, &list).await {
         Ok((namespaces, _)) => namespaces
             .items
             .into_iter()
             .find(|namespace| namespace.metadata.name == IDENTITY_NAMESPACE),
-        Err(Error::Forbidden { .. } | Error::NotAnApiServer { .. }) => None,
+        Err(Error::Forbidden { .. } | Error::Refused { .. }) => None,
         Err(error) => return Err(error),
     };
-    let found = match found {
-        Some(namespace) => Some(namespace),
-        None => {
-            let one = format!("/api/v1/namespaces/{IDENTITY_NAMESPACE}");
-            match get::<Namespace>(client, server, ACTION, &one).await {
-                Ok((namespace, _)) => Some(namespace),
-                Err(Error::Forbidden { .. } | Error::NotAnApiServer { .. }) => None,
-                Err(error) => return Err(error),
-            }
+    let found = if found.is_some() {
+        found
+    } else {
+        let one = format!("/api/v1/namespaces/{IDENTITY_NAMESPACE}");
+        match get::<Namespace>(client, server, ACTION, &one).await {
+            Ok((namespace, _)) => Some(namespace),
+            Err(Error::Forbidden { .. } | Error::Refused { .. }) => None,
+            Err(error) => return Err(error),
         }
     };
     Ok(found

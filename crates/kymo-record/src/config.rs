@@ -83,7 +83,7 @@ impl Config {
             assume_same_cluster: false,
             tool: concat!("kymo ", env!("CARGO_PKG_VERSION")).to_owned(),
             command: "record".to_owned(),
-            discovery_interval: Duration::from_secs(60),
+            discovery_interval: Duration::from_mins(1),
             stop_limit: Duration::from_secs(5),
             feed: FeedOptions::default(),
             writer: WriterOptions::default(),

@@ -5,16 +5,22 @@ use std::time::Duration;
 
 use kymo_watch::Catalogue;
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::sink::Drain;
 use crate::supervisor::Supervisor;
 use crate::{Cluster, Selection};
 
-/// After a change of a type, the server's answer follows with some delay: it is asked several
-/// times, with these waits between.
-const AFTER_CHANGE: [Duration; 4] = [
-    Duration::from_millis(300),
+/// How long to wait for more after a change of a type.
+const SOON: Duration = Duration::from_millis(300);
+
+/// The shortest time from one question to one that a change prompts.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// After a change of a type, the server's answer follows with some delay: it is asked again after
+/// these times.
+const AFTER_CHANGE: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
     Duration::from_secs(8),
@@ -43,27 +49,30 @@ impl Rediscovery {
         cancel: CancellationToken,
     ) -> Supervisor {
         let mut known = first;
+        let mut asked = Instant::now();
+        let mut due = asked + self.interval;
         // Which of the waits after a change comes next; past the last one: none.
         let mut next = AFTER_CHANGE.len();
         loop {
-            let wait = AFTER_CHANGE
-                .get(next)
-                .copied()
-                .unwrap_or(self.interval)
-                .min(self.interval);
             tokio::select! {
                 () = cancel.cancelled() => return supervisor,
                 () = self.drain.types_changed.notified() => {
+                    let soon = (Instant::now() + SOON).max(asked + PAUSE);
+                    due = due.min(soon);
                     next = 0;
                     continue;
                 }
-                () = tokio::time::sleep(wait) => next = next.saturating_add(1),
+                () = sleep_until(due) => {}
             }
-            let asked = tokio::select! {
+            let wait = AFTER_CHANGE.get(next).copied().unwrap_or(self.interval);
+            next = next.saturating_add(1);
+            asked = Instant::now();
+            due = asked + wait.min(self.interval);
+            let answer = tokio::select! {
                 () = cancel.cancelled() => return supervisor,
-                asked = self.ask() => asked,
+                answer = self.ask() => answer,
             };
-            let Some(found) = asked else { continue };
+            let Some(found) = answer else { continue };
             if found != known {
                 self.recheck.send_modify(|count| *count += 1);
                 known = found;

@@ -46,7 +46,7 @@ use crate::tally::Tally;
 use crate::{Error, Status};
 
 /// A log that has taken nothing for so long is stuck.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_mins(1);
 
 /// Where metrics and health are served.
 #[derive(Debug)]
@@ -138,7 +138,9 @@ mod tests {
             let error = Endpoint::bind(address.parse().unwrap()).await.unwrap_err();
             assert!(matches!(error, Error::NotLoopback { .. }), "{error}");
         }
-        let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let endpoint = Endpoint::bind("127.0.0.1:0".parse().unwrap())
+            .await
+            .unwrap();
         assert_ne!(endpoint.address().port(), 0);
     }
 

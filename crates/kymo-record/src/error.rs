@@ -23,7 +23,10 @@ pub enum Fault {
 #[non_exhaustive]
 pub enum Error {
     /// There is nothing that says where a cluster is.
-    #[error("found no kubeconfig ({}) and this is not a pod of a cluster", listed(tried))]
+    #[error(
+        "found no kubeconfig ({}) and this is not a pod of a cluster",
+        listed(tried)
+    )]
     NoKubeconfig {
         /// Where it was looked for.
         tried: Vec<PathBuf>,
@@ -92,6 +95,18 @@ pub enum Error {
         /// The server's message.
         message: String,
     },
+    /// Another refusal.
+    #[error("{server} refuses {action} ({code}): {message}")]
+    Refused {
+        /// The URL.
+        server: String,
+        /// What was tried.
+        action: &'static str,
+        /// The HTTP status.
+        code: u16,
+        /// The server's message.
+        message: String,
+    },
     /// An answer that no API server gives.
     #[error("{server} does not answer like an API server to {action}: {message}")]
     NotAnApiServer {
@@ -121,6 +136,14 @@ pub enum Error {
     Denied {
         /// The resource.
         resource: GroupResource,
+    },
+    /// The server does not take the label selector.
+    #[error("the label selector `{selector}` is not valid: {message}")]
+    Selector {
+        /// What was asked for.
+        selector: String,
+        /// The server's message.
+        message: String,
     },
     /// Nothing is left to record.
     #[error("nothing to record: no resource of the selection can be listed and watched")]
@@ -198,6 +221,7 @@ impl Error {
             | Self::UnknownResource { .. }
             | Self::NotWatchable { .. }
             | Self::Denied { .. }
+            | Self::Selector { .. }
             | Self::ClusterUnknown { .. }
             | Self::BudgetTooSmall { .. }
             | Self::NotLoopback { .. } => Fault::Usage,
@@ -239,6 +263,7 @@ impl Error {
             Self::UnknownResource { .. } => {
                 "`kubectl api-resources` lists what the server serves".to_owned()
             }
+            Self::Selector { .. } => "such as `app=web,tier!=cache`".to_owned(),
             Self::ClusterUnknown { .. } => "record into a new trace, or pass \
                 `--assume-same-cluster` if you know that it is the same one"
                 .to_owned(),

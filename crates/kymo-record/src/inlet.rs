@@ -100,11 +100,7 @@ impl Inlet {
 
     /// Hands over a delivery, waiting while too much is on the way.
     pub(crate) async fn deliver(&self, run: u64, delivery: Delivery) -> Result<(), SinkClosed> {
-        let pass = self
-            .gate
-            .admit(delivery.weight())
-            .await
-            .ok_or(SinkClosed)?;
+        let pass = self.gate.admit(delivery.weight()).await.ok_or(SinkClosed)?;
         if !matches!(*self.intake.borrow(), Intake::Open(_)) {
             return Err(SinkClosed);
         }

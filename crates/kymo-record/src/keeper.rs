@@ -67,8 +67,7 @@ impl Keeping {
                 End::Cancelled => return,
                 End::Void => {}
                 End::Fault(detail) => {
-                    if self.clock.monotonic().saturating_sub(started) > self.options.backoff_reset
-                    {
+                    if self.clock.monotonic().saturating_sub(started) > self.options.backoff_reset {
                         wait = self.options.backoff_min;
                     }
                     self.report(&feed, number, run, detail, wait);
@@ -146,10 +145,7 @@ impl Drop for Abandoned {
 }
 
 /// Waits until the ledger takes what comes; `None` when that will not be or is not wanted.
-async fn open(
-    intake: &mut watch::Receiver<Intake>,
-    cancel: &CancellationToken,
-) -> Option<u64> {
+async fn open(intake: &mut watch::Receiver<Intake>, cancel: &CancellationToken) -> Option<u64> {
     let ready = |intake: &Intake| !matches!(intake, Intake::Paused(_));
     let found = tokio::select! {
         found = intake.wait_for(ready) => found.ok().map(|intake| *intake),

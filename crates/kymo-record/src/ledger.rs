@@ -118,7 +118,9 @@ impl Ledger {
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => return self.stop(Cause::RecorderFault),
             };
-            result.and_then(|()| self.commit_if_due()).or_else(|error| self.suffer(error))?;
+            result
+                .and_then(|()| self.commit_if_due())
+                .or_else(|error| self.suffer(error))?;
         }
     }
 
@@ -130,10 +132,18 @@ impl Ledger {
         match entry {
             // While nothing can be written the answer is left out: the feed waits.
             Entry::Attach { feed, reply } if self.is_open() => self.attach(&feed, reply),
-            Entry::Attach { .. } => Ok(()),
-            Entry::Deliver { run, delivery, pass } => {
+            Entry::Deliver {
+                run,
+                delivery,
+                pass,
+            } => {
                 let result = match delivery.feed() {
-                    Some(id) if self.feeds.get(&id).is_some_and(|known| known.run == Some(run)) => {
+                    Some(id)
+                        if self
+                            .feeds
+                            .get(&id)
+                            .is_some_and(|known| known.run == Some(run)) =>
+                    {
                         self.append(delivery)
                     }
                     _ => Ok(()),
@@ -143,15 +153,11 @@ impl Ledger {
             }
             Entry::Fault { feed, run, detail } => self.fault(feed, run, detail),
             Entry::ClockStep(step) => self.step(step),
-            Entry::Stop { .. } => Ok(()),
+            Entry::Attach { .. } | Entry::Stop { .. } => Ok(()),
         }
     }
 
-    fn attach(
-        &mut self,
-        feed: &Feed,
-        reply: oneshot::Sender<Attached>,
-    ) -> Result<(), StoreError> {
+    fn attach(&mut self, feed: &Feed, reply: oneshot::Sender<Attached>) -> Result<(), StoreError> {
         self.restore()?;
         let resume = self.resume(feed)?;
         let id = self.writer.feed(feed)?;
@@ -257,7 +263,8 @@ impl Ledger {
             rv,
             detail,
         } = transition;
-        let is_gap = state != CoverageState::Observed && !matches!(cause, Cause::Stop | Cause::Start);
+        let is_gap =
+            state != CoverageState::Observed && !matches!(cause, Cause::Stop | Cause::Start);
         if is_gap {
             self.tally.gap(cause);
         }
@@ -279,7 +286,8 @@ impl Ledger {
     }
 
     fn write(&mut self, record: LogRecord) -> Result<(), StoreError> {
-        self.tally.pending(record.ts().unwrap_or_else(|| self.time.now()));
+        self.tally
+            .pending(record.ts().unwrap_or_else(|| self.time.now()));
         self.is_dirty = true;
         self.writer.append(record)
     }
@@ -362,7 +370,8 @@ impl Ledger {
             self.tally.disk_full.set(1);
             self.tally.gap(Cause::DiskFull);
         } else if error.is_fsync_failed() {
-            self.tally.note(format!("{error}; starting again from what is durable"));
+            self.tally
+                .note(format!("{error}; starting again from what is durable"));
             self.tally.fsync_failures.inc();
             self.failures += 1;
         } else {
@@ -401,7 +410,8 @@ impl Ledger {
                 return Ok(());
             }
             self.tally.disk_full.set(0);
-            self.tally.note("there is space again; recording goes on".to_owned());
+            self.tally
+                .note("there is space again; recording goes on".to_owned());
         }
         self.is_dirty = true;
         self.generation += 1;
@@ -423,7 +433,8 @@ impl Ledger {
             .collect();
         let write_ends = || {
             self.commit()?;
-            open.into_iter().try_for_each(|feed| self.leave(feed, cause, None))?;
+            open.into_iter()
+                .try_for_each(|feed| self.leave(feed, cause, None))?;
             self.commit()
         };
         let ended = write_ends();

@@ -69,7 +69,9 @@ fn work(maintenance: &mut Maintenance, stop: &AtomicBool, tally: &Tally) {
         let wait = match maintenance.run_once() {
             Ok(work) => {
                 tally.sealed_logs.inc_by(work.sealed_logs as u64);
-                tally.compacted_segments.inc_by(work.compacted_segments as u64);
+                tally
+                    .compacted_segments
+                    .inc_by(work.compacted_segments as u64);
                 PERIOD
             }
             Err(error) => {

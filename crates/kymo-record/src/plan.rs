@@ -64,7 +64,10 @@ impl fmt::Display for Warning {
             Self::NotDiscovered {
                 group_version,
                 message,
-            } => write!(f, "{group_version} is not recorded until it can be discovered: {message}"),
+            } => write!(
+                f,
+                "{group_version} is not recorded until it can be discovered: {message}"
+            ),
             Self::ClockOffset { seconds } if *seconds < 0 => {
                 write!(f, "the server's clock is {} s behind ours", -seconds)
             }

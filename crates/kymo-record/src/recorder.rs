@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use kymo_model::{Cause, Clock};
+use kymo_model::{Cause, Clock, Feed};
 use kymo_store::fs::{Filesystem, RealFs};
 use kymo_store::{SessionInfo, Writer};
 use kymo_watch::{Catalogue, FeedContext};
@@ -36,6 +36,9 @@ const CLOCK_OFFSET_TO_TELL: i64 = 5_000_000_000;
 
 /// The part of the stop limit that the log may take; feeds have the rest.
 const LEDGER_SHARE: f64 = 0.4;
+
+/// The part of the stop limit that the last audit may take.
+const AUDIT_SHARE: f64 = 0.4;
 
 const LEDGER: &str = "kymo-ledger";
 
@@ -86,6 +89,8 @@ impl Recorder {
     ) -> Result<Self, Error> {
         let budget = Budget::divide(config.memory_budget)?;
         budget.fit_feed(&mut config.feed);
+        let for_audit = config.stop_limit.mul_f64(AUDIT_SHARE);
+        config.feed.audit_on_stop = config.feed.audit_on_stop.min(for_audit);
         budget.fit_writer(&mut config.writer);
         let endpoint = match config.metrics {
             Some(address) => Some(Endpoint::bind(address).await?),
@@ -94,6 +99,13 @@ impl Recorder {
         let cluster = Cluster::connect(&config.connection, clock.as_ref()).await?;
         let catalogue = cluster.catalogue(cluster.client()).await?;
         let resources = config.selection.resources_of(&catalogue)?;
+        let feeds: Vec<Feed> = resources
+            .iter()
+            .flat_map(|resource| config.selection.feeds_of(resource))
+            .collect();
+        if let Some(feed) = feeds.first() {
+            cluster.check_selector(feed).await?;
+        }
         let (config, opened) = {
             let (cluster, clock) = (cluster.clone(), Arc::clone(&clock));
             blocking(move || {
@@ -116,10 +128,7 @@ impl Recorder {
             server: cluster.server().to_owned(),
             server_version: cluster.server_version().map(str::to_owned),
             cluster_uid: cluster.uid().map(str::to_owned),
-            feeds: resources
-                .iter()
-                .flat_map(|resource| config.selection.feeds_of(resource))
-                .collect(),
+            feeds,
             resumed: opened.resumed,
             warnings,
         };
@@ -259,11 +268,7 @@ impl Recorder {
             lookers.clone(),
         ));
         if let Some(endpoint) = endpoint {
-            around.spawn(endpoint.serve(
-                Arc::clone(&tally),
-                status.subscribe(),
-                lookers.clone(),
-            ));
+            around.spawn(endpoint.serve(Arc::clone(&tally), status.subscribe(), lookers.clone()));
         }
 
         let over = async {
@@ -290,15 +295,14 @@ impl Recorder {
                 (0, false)
             }
         };
-        let result = match early {
-            Some(result) => Some(result),
-            None => {
-                let stop = Entry::Stop { cause: Cause::Stop };
-                if inlet.send(stop).is_err() {
-                    tracing::debug!("the ledger is closed");
-                }
-                tokio::time::timeout(for_ledger, &mut closed).await.ok()
+        let result = if early.is_some() {
+            early
+        } else {
+            let stop = Entry::Stop { cause: Cause::Stop };
+            if inlet.send(stop).is_err() {
+                tracing::debug!("the ledger is closed");
             }
+            tokio::time::timeout(for_ledger, &mut closed).await.ok()
         };
         let passed = clock.monotonic().saturating_sub(stopping);
         let left = config.stop_limit.mul_f64(0.9).saturating_sub(passed);

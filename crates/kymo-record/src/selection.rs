@@ -54,12 +54,15 @@ impl Selection {
     fn named(&self, catalogue: &Catalogue) -> Result<Vec<ResourceType>, Error> {
         let mut found = Vec::new();
         for word in &self.resources {
-            let served = catalogue
-                .resolve(word)
-                .map_err(|UnknownResource { word, suggestion }| Error::UnknownResource {
-                    word,
-                    suggestion,
-                })?;
+            let served =
+                catalogue
+                    .resolve(word)
+                    .map_err(
+                        |UnknownResource { word, suggestion }| Error::UnknownResource {
+                            word,
+                            suggestion,
+                        },
+                    )?;
             let resource = served.resource.group_resource();
             if !served.watchable {
                 return Err(Error::NotWatchable { resource });
@@ -89,7 +92,10 @@ impl Selection {
         let mut namespaces: Vec<&String> = self.namespaces.iter().collect();
         namespaces.sort();
         namespaces.dedup();
-        namespaces.into_iter().map(|name| feed(Some(name))).collect()
+        namespaces
+            .into_iter()
+            .map(|name| feed(Some(name)))
+            .collect()
     }
 }
 
@@ -100,8 +106,8 @@ mod tests {
     use super::*;
 
     fn catalogue() -> Catalogue {
-        let served = |group: &str, resource: &str, kind: &str, namespaced, watchable| {
-            ServedResource {
+        let served =
+            |group: &str, resource: &str, kind: &str, namespaced, watchable| ServedResource {
                 resource: ResourceType {
                     group: group.into(),
                     version: "v1".into(),
@@ -112,8 +118,7 @@ mod tests {
                 singular: kind.to_lowercase(),
                 short_names: Vec::new(),
                 watchable,
-            }
-        };
+            };
         Catalogue {
             resources: vec![
                 served("", "pods", "Pod", true, true),
@@ -187,6 +192,11 @@ mod tests {
             selection(&["podz"], &[]).resources_of(&catalogue()),
             Err(Error::UnknownResource { word, .. }) if word == "podz"
         ));
-        assert!(selection(&["podz", "pods"], &[]).served_of(&catalogue()).len() == 1);
+        assert!(
+            selection(&["podz", "pods"], &[])
+                .served_of(&catalogue())
+                .len()
+                == 1
+        );
     }
 }

@@ -109,9 +109,7 @@ impl Supervisor {
 
     fn is_absent(&self, kept: &Kept) -> bool {
         let id = *kept.id.borrow();
-        id.is_some_and(|id| {
-            self.keeping.drain.tally.coverage_of(id) == Some(CoverageState::Absent)
-        })
+        id.is_some_and(|id| self.keeping.drain.tally.coverage_of(id) == Some(CoverageState::Absent))
     }
 
     /// Stops a feed in an orderly way.

@@ -187,12 +187,7 @@ impl Tally {
             Unit::Bytes,
             tally.resident_bytes.clone(),
         );
-        r.register_with_unit(
-            "memory_budget",
-            "Memory to stay under",
-            Unit::Bytes,
-            budget,
-        );
+        r.register_with_unit("memory_budget", "Memory to stay under", Unit::Bytes, budget);
         r.register_with_unit(
             "lag",
             "Age of the oldest record that is not durable",

@@ -58,9 +58,10 @@ pub(crate) fn answered(server: &str, action: &'static str, code: u16, message: &
             message,
         },
         429 | 500..=599 => Error::Unreachable { server, message },
-        _ => Error::NotAnApiServer {
+        code => Error::Refused {
             server,
             action,
+            code,
             message,
         },
     }
@@ -143,7 +144,7 @@ mod tests {
         for (code, expected) in [
             (401, "https://x does not accept the credentials: m"),
             (403, "https://x forbids discovery: m"),
-            (404, "https://x does not answer like an API server to discovery: m"),
+            (404, "https://x refuses discovery (404): m"),
             (503, "cannot reach https://x: m"),
         ] {
             assert_eq!(

@@ -77,7 +77,10 @@ pub async fn check(
 
 fn needed(resources: &[ResourceType], selection: &Selection) -> Vec<Permission> {
     let mut permissions = Vec::new();
-    for feed in resources.iter().flat_map(|resource| selection.feeds_of(resource)) {
+    for feed in resources
+        .iter()
+        .flat_map(|resource| selection.feeds_of(resource))
+    {
         for verb in VERBS {
             permissions.push(Permission {
                 verb: verb.to_owned(),
@@ -155,9 +158,7 @@ async fn is_allowed(cluster: &Cluster, permission: &Permission) -> Result<bool, 
     let answer = api
         .create(&PostParams::default(), &review)
         .await
-        .map_err(|error| {
-            transport::classify(cluster.server(), "asking what we may do", &error)
-        })?;
+        .map_err(|error| transport::classify(cluster.server(), "asking what we may do", &error))?;
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 

@@ -42,9 +42,10 @@ async fn a_killed_recorder_goes_on_from_what_is_durable_without_a_gap() {
     assert_versions(&recorded.versions_of("configmaps"), expected);
     assert_eq!(recorded.trace.sessions().count(), 2);
     assert!(
-        !recorded.coverage.iter().any(|(_, row)| {
-            row.state != CoverageState::Observed && row.cause != Cause::Stop
-        }),
+        !recorded
+            .coverage
+            .iter()
+            .any(|(_, row)| { row.state != CoverageState::Observed && row.cause != Cause::Stop }),
         "{:?}",
         recorded.coverage_of("configmaps")
     );
@@ -88,8 +89,15 @@ async fn history_lost_while_a_recorder_was_dead_is_a_gap_and_its_deletes_are_inf
         ]
     );
     assert!(
-        recorded.has("configmaps", CoverageState::Unobserved, Cause::RecorderCrash)
-            || recorded.has("configmaps", CoverageState::Unobserved, Cause::HistoryExpired),
+        recorded.has(
+            "configmaps",
+            CoverageState::Unobserved,
+            Cause::RecorderCrash
+        ) || recorded.has(
+            "configmaps",
+            CoverageState::Unobserved,
+            Cause::HistoryExpired
+        ),
         "{:?}",
         recorded.coverage_of("configmaps")
     );
@@ -128,7 +136,16 @@ async fn a_cluster_that_cannot_be_told_is_appended_to_only_on_the_users_word() {
     rig.record(&["configmaps"]).await.stop().await;
     rig.server.set_forbidden("namespaces", true);
     let error = rig.connect(rig.config(&["configmaps"])).await.unwrap_err();
-    assert!(matches!(error, Error::ClusterUnknown { expected: Some(_), .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            Error::ClusterUnknown {
+                expected: Some(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
 
     let mut config = rig.config(&["configmaps"]);
     config.assume_same_cluster = true;

@@ -25,7 +25,7 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
     let rig = Rig::new().await;
     let mut config = rig.config(&[]);
     // Only the feeds of types can tell in time.
-    config.discovery_interval = Duration::from_secs(600);
+    config.discovery_interval = Duration::from_mins(10);
     let mut running = Running::start(rig.connect(config).await.unwrap());
     running.until(|status| status.ready).await;
     let feeds = running.status.borrow().feeds.total();
@@ -33,14 +33,18 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
     rig.server.add_resource(widgets());
     define(&rig, "v1");
     let first = rig.put("widgets.acme.com", "w", 1);
-    running.until(|status| status.feeds.observed == feeds + 1).await;
+    running
+        .until(|status| status.feeds.observed == feeds + 1)
+        .await;
 
     rig.server.set_versions("widgets.acme.com", &["v2", "v1"]);
     define(&rig, "v2");
     rig.server.until_watched("widgets.acme.com", 1).await;
     tokio::time::sleep(Duration::from_millis(800)).await;
     let second = rig.put("widgets.acme.com", "w", 2);
-    running.until(|status| status.feeds.observed == feeds + 1).await;
+    running
+        .until(|status| status.feeds.observed == feeds + 1)
+        .await;
 
     let third = rig.server.delete("widgets.acme.com", "w");
     running.until_durable(6).await;
@@ -61,8 +65,8 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
     let versions: Vec<String> = recorded
         .trace
         .feeds()
-        .iter()
-        .map(|(_, feed)| &feed.resource)
+        .values()
+        .map(|feed| &feed.resource)
         .filter(|resource| resource.resource == "widgets")
         .map(|resource| resource.version.clone())
         .collect();
@@ -96,11 +100,15 @@ async fn where_types_may_not_be_read_discovery_is_asked_now_and_then() {
     let mut config = rig.config(&[]);
     config.discovery_interval = Duration::from_millis(300);
     let mut running = Running::start(rig.connect(config).await.unwrap());
-    running.until(|status| status.ready && status.feeds.denied == 2).await;
+    running
+        .until(|status| status.ready && status.feeds.denied == 2)
+        .await;
     let observed = running.status.borrow().feeds.observed;
     rig.server.add_resource(widgets());
     let first = rig.put("widgets.acme.com", "w", 1);
-    running.until(|status| status.feeds.observed == observed + 1).await;
+    running
+        .until(|status| status.feeds.observed == observed + 1)
+        .await;
     running.stop().await;
     assert_versions(&rig.read().versions_of("widgets.acme.com"), [first]);
 }

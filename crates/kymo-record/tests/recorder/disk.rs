@@ -20,7 +20,10 @@ async fn a_slow_disk_holds_the_feeds_back_and_memory_stays_bounded() {
     let mut config = rig.config(&["configmaps"]);
     config.memory_budget = kymo_record::Config::LEAST_MEMORY_BUDGET;
     let bound = config.memory_budget / 4;
-    assert!(CHANGES * BODY as u64 > 4 * bound, "the load exceeds the bound");
+    assert!(
+        CHANGES * BODY as u64 > 4 * bound,
+        "the load exceeds the bound"
+    );
     let recorder = rig.connect_to(config, Arc::new(fs.clone())).await.unwrap();
     let mut running = Running::start(recorder);
     running.until(|status| status.ready).await;
@@ -39,8 +42,15 @@ async fn a_slow_disk_holds_the_feeds_back_and_memory_stays_bounded() {
     fs.set_sync(Duration::ZERO);
     let summary = running.stop().await;
 
-    assert!(fs.slow_syncs() > 10, "the fault has fired: {}", fs.slow_syncs());
-    assert!(most > bound / 2, "the bound was never near: {most} of {bound}");
+    assert!(
+        fs.slow_syncs() > 10,
+        "the fault has fired: {}",
+        fs.slow_syncs()
+    );
+    assert!(
+        most > bound / 2,
+        "the bound was never near: {most} of {bound}"
+    );
     assert!(most <= bound, "{most} bytes in flight, {bound} allowed");
     assert_eq!((summary.events, summary.gaps), (CHANGES, 0));
     let versions = rig.read().versions_of("configmaps");
@@ -57,7 +67,9 @@ fn noise(seed: u64, length: usize) -> String {
         state ^= state << 17;
         state.to_le_bytes().map(|byte| char::from(b'A' + byte % 58))
     });
-    letters.map(|letter| if letter == '\\' { '-' } else { letter }).collect()
+    letters
+        .map(|letter| if letter == '\\' { '-' } else { letter })
+        .collect()
 }
 
 /// Fault table row 29.
@@ -83,7 +95,11 @@ async fn a_full_disk_stops_recording_until_there_is_space_again() {
     let fired = rig.fs.fired();
     assert!(fired > 0, "the fault has fired");
     let while_full = Recorded::read(&rig.fs.after_kill());
-    assert_eq!(while_full.versions_of("configmaps")[0], expected[0], "nothing is deleted");
+    assert_eq!(
+        while_full.versions_of("configmaps")[0],
+        expected[0],
+        "nothing is deleted"
+    );
 
     expected.push(rig.put("configmaps", "a", 20));
     rig.fs.set_capacity(None);
@@ -91,7 +107,9 @@ async fn a_full_disk_stops_recording_until_there_is_space_again() {
     running.until(|status| status.feeds.observed == 2).await;
     expected.push(rig.put("configmaps", "a", 21));
     let last = *expected.last().unwrap();
-    running.until(|status| status.ready && status.lag.is_zero()).await;
+    running
+        .until(|status| status.ready && status.lag.is_zero())
+        .await;
     wait_for(&rig, last).await;
     let summary = running.stop().await;
     assert!(summary.clean);
@@ -99,7 +117,10 @@ async fn a_full_disk_stops_recording_until_there_is_space_again() {
     let recorded = rig.read();
     assert_versions(&recorded.versions_of("configmaps"), expected);
     assert!(
-        recorded.coverage.iter().any(|(_, row)| row.cause == Cause::DiskFull),
+        recorded
+            .coverage
+            .iter()
+            .any(|(_, row)| row.cause == Cause::DiskFull),
         "{:?}",
         recorded.coverage
     );
@@ -121,12 +142,17 @@ async fn a_failed_fsync_voids_what_was_not_durable_and_it_is_fetched_again() {
     expected.push(rig.put("configmaps", "a", 2));
     let pod = rig.put("pods", "p", 1);
     wait_for(&rig, expected[2]).await;
-    running.until(|status| status.lag.is_zero() && status.feeds.observed == 2).await;
+    running
+        .until(|status| status.lag.is_zero() && status.feeds.observed == 2)
+        .await;
     running.stop().await;
 
     assert_eq!(rig.fs.fired(), 1, "the fault has fired");
     let failed = rig.fs.log()[operations as usize + 1].clone();
-    assert!(failed.starts_with("sync ") && failed.ends_with(".wal"), "{failed}");
+    assert!(
+        failed.starts_with("sync ") && failed.contains(".wal"),
+        "{failed}"
+    );
     let after = rig.fs.log()[operations as usize + 2..].join("\n");
     let file = failed.trim_start_matches("sync ");
     assert!(
@@ -136,7 +162,11 @@ async fn a_failed_fsync_voids_what_was_not_durable_and_it_is_fetched_again() {
     let recorded = rig.read();
     assert_versions(&recorded.versions_of("configmaps"), expected);
     assert_eq!(recorded.versions_of("pods"), [pod]);
-    assert!(!recorded.has("configmaps", CoverageState::Unobserved, Cause::HistoryExpired));
+    assert!(!recorded.has(
+        "configmaps",
+        CoverageState::Unobserved,
+        Cause::HistoryExpired
+    ));
 }
 
 /// Fault table row 30.
@@ -153,7 +183,9 @@ async fn what_a_failed_fsync_lost_and_the_server_forgot_is_a_gap() {
     let newest = rig.put("configmaps", "a", 2);
     rig.server.forget_watch_history(newest);
     wait_for(&rig, newest).await;
-    running.until(|status| status.feeds.observed == 1 && status.lag.is_zero()).await;
+    running
+        .until(|status| status.feeds.observed == 1 && status.lag.is_zero())
+        .await;
     running.stop().await;
 
     assert_eq!(rig.fs.fired(), 1, "the fault has fired");
@@ -163,7 +195,11 @@ async fn what_a_failed_fsync_lost_and_the_server_forgot_is_a_gap() {
     assert_eq!(versions.last(), Some(&newest));
     if !versions.contains(&lost) {
         assert!(
-            recorded.has("configmaps", CoverageState::Unobserved, Cause::HistoryExpired),
+            recorded.has(
+                "configmaps",
+                CoverageState::Unobserved,
+                Cause::HistoryExpired
+            ),
             "{:?}",
             recorded.coverage_of("configmaps")
         );
@@ -174,11 +210,50 @@ async fn what_a_failed_fsync_lost_and_the_server_forgot_is_a_gap() {
 async fn wait_for(rig: &Rig, version: u64) {
     for _ in 0..300 {
         let fs = rig.fs.after_kill();
-        let found = tokio::task::spawn_blocking(move || Recorded::read(&fs));
-        if found.await.unwrap().versions_of("configmaps").contains(&version) {
+        let versions = Recorded::read(&fs).versions_of("configmaps");
+        if versions.contains(&version) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    panic!("version {version} is not in {TRACE}");
+    let found = rig.read().versions_of("configmaps");
+    assert!(
+        found.contains(&version),
+        "version {version} is not in {TRACE}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_logs_are_sealed_while_recording_goes_on() {
+    let rig = Rig::new().await;
+    let mut config = rig.config(&["configmaps"]);
+    config.writer.rotate_events = 100;
+    let mut running = Running::start(rig.connect(config).await.unwrap());
+    running.until(|status| status.ready).await;
+    for round in 1..=5 {
+        rig.server.churn(
+            "configmaps",
+            10,
+            120,
+            |number| serde_json::json!({"data": {"number": number.to_string()}}),
+        );
+        running.until_durable(round * 120).await;
+    }
+    for _ in 0..200 {
+        if rig.read().trace.segments().count() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    rig.put("configmaps", "a", 1);
+    running.until_durable(601).await;
+    let alarm = running.status.borrow().last_alarm.clone();
+    assert!(running.stop().await.clean);
+    let recorded = rig.read();
+    assert!(
+        recorded.trace.segments().count() > 0,
+        "nothing was sealed: {alarm:?}"
+    );
+    let versions = recorded.versions_of("configmaps");
+    assert_versions(&versions, versions[0]..versions[0] + 601);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kymo_model::{Cause, CoverageState};
-use kymo_testkit::scripted::{Reply, RequestMatch};
+use kymo_testkit::scripted::{Gate, Reply, RequestMatch};
 
 use crate::rig::{Rig, Running, assert_versions};
 
@@ -27,7 +27,10 @@ async fn what_changes_is_recorded_once_and_in_order() {
     let recorded = rig.read();
     assert_versions(&recorded.versions_of("configmaps"), expected);
     assert_versions(&recorded.versions_of("pods"), [pod]);
-    assert_eq!(recorded.events_of("configmaps")[0], format!("ADDED a {first}"));
+    assert_eq!(
+        recorded.events_of("configmaps")[0],
+        format!("ADDED a {first}")
+    );
     let session = recorded.trace.sessions().next().unwrap();
     assert_eq!(session.command, "record");
     assert_eq!(session.server_version.as_deref(), Some("v1.36.2"));
@@ -49,7 +52,10 @@ async fn a_throttling_server_is_obeyed_and_shows_as_throttled() {
             .header("retry-after", "1")
             .line(r#"{"kind":"Status","apiVersion":"v1","code":429,"reason":"TooManyRequests"}"#),
     );
-    let before = rig.server.requests_of(&RequestMatch::watches("configmaps")).len();
+    let before = rig
+        .server
+        .requests_of(&RequestMatch::watches("configmaps"))
+        .len();
     rig.server.end_watches("configmaps");
     let last = rig.put("configmaps", "a", 1);
     running.until(|status| status.feeds.throttled == 1).await;
@@ -59,13 +65,22 @@ async fn a_throttling_server_is_obeyed_and_shows_as_throttled() {
     running.stop().await;
 
     assert_eq!(throttled.used(), 2, "the fault has fired");
-    let requests = rig.server.requests_of(&RequestMatch::watches("configmaps")).len() - before;
+    let requests = rig
+        .server
+        .requests_of(&RequestMatch::watches("configmaps"))
+        .len()
+        - before;
     assert!(requests <= 4, "{requests} requests in a hot loop");
     let recorded = rig.read();
     assert!(recorded.has("configmaps", CoverageState::Throttled, Cause::Throttled));
     assert_versions(&recorded.versions_of("pods"), [pod]);
     assert_eq!(recorded.versions_of("configmaps").last(), Some(&last));
-    assert!(!recorded.coverage_of("pods").iter().any(|row| row.contains("throttled")));
+    assert!(
+        !recorded
+            .coverage_of("pods")
+            .iter()
+            .any(|row| row.contains("throttled"))
+    );
 }
 
 /// Fault table row 19.
@@ -75,10 +90,10 @@ async fn a_rotated_token_costs_one_refusal_and_no_gap() {
     rig.server.require_token(Some("first"));
     let token = rig.directory().join("token");
     std::fs::write(&token, "first").unwrap();
-    let kubeconfig = rig
-        .server
-        .kubeconfig()
-        .replace("token: \"first\"", &format!("tokenFile: \"{}\"", token.display()));
+    let kubeconfig = rig.server.kubeconfig().replace(
+        "token: \"first\"",
+        &format!("tokenFile: \"{}\"", token.display()),
+    );
     assert!(kubeconfig.contains("tokenFile"));
     std::fs::write(rig.kubeconfig(), kubeconfig).unwrap();
 
@@ -99,7 +114,10 @@ async fn a_rotated_token_costs_one_refusal_and_no_gap() {
         .iter()
         .filter(|request| request.header("authorization") == Some("Bearer first"))
         .count();
-    assert!(refused >= 2, "the fault has fired: a watch with the old token after the first");
+    assert!(
+        refused >= 2,
+        "the fault has fired: a watch with the old token after the first"
+    );
     let recorded = rig.read();
     assert_versions(&recorded.versions_of("configmaps"), [first, second]);
     assert!(
@@ -133,9 +151,17 @@ async fn a_right_taken_away_and_given_back_is_denied_for_just_that_time() {
 
     let recorded = rig.read();
     assert!(recorded.has("configmaps", CoverageState::Denied, Cause::Forbidden));
-    assert_versions(&recorded.versions_of("configmaps"), [before, meanwhile, after]);
+    assert_versions(
+        &recorded.versions_of("configmaps"),
+        [before, meanwhile, after],
+    );
     assert_versions(&recorded.versions_of("pods"), [pod]);
-    assert!(!recorded.coverage_of("pods").iter().any(|row| row.contains("denied")));
+    assert!(
+        !recorded
+            .coverage_of("pods")
+            .iter()
+            .any(|row| row.contains("denied"))
+    );
 }
 
 /// Fault table row 38.
@@ -153,9 +179,8 @@ async fn a_panic_in_one_feed_is_a_gap_of_that_feed_alone() {
     let fired = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&fired);
     fail::cfg_callback("record.deliver.nodes", move || {
-        if counted.fetch_add(1, Ordering::SeqCst) == 0 {
-            panic!("the failpoint has struck");
-        }
+        let before = counted.fetch_add(1, Ordering::SeqCst);
+        assert!(before > 0, "the failpoint has struck");
     })
     .unwrap();
     let node = rig.put("nodes", "n", 2);
@@ -174,11 +199,26 @@ async fn a_panic_in_one_feed_is_a_gap_of_that_feed_alone() {
         .find(|(of, row)| of == "nodes" && row.cause == Cause::RecorderFault)
         .expect("no gap");
     assert_eq!(fault.1.state, CoverageState::Unobserved);
-    assert!(fault.1.detail.as_deref().is_some_and(|text| text.contains("has struck")));
-    assert_eq!(recorded.versions_of("nodes").last(), Some(&node), "nothing is lost");
+    assert!(
+        fault
+            .1
+            .detail
+            .as_deref()
+            .is_some_and(|text| text.contains("has struck"))
+    );
+    assert_eq!(
+        recorded.versions_of("nodes").last(),
+        Some(&node),
+        "nothing is lost"
+    );
     assert_eq!(recorded.versions_of("nodes").len(), 2, "and nothing twice");
     assert_versions(&recorded.versions_of("pods"), [pod]);
-    assert!(!recorded.coverage_of("pods").iter().any(|row| row.contains("fault")));
+    assert!(
+        !recorded
+            .coverage_of("pods")
+            .iter()
+            .any(|row| row.contains("fault"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -226,10 +266,15 @@ async fn metrics_tell_what_the_status_tells() {
     assert!(metrics.starts_with("HTTP/1.1 200"), "{metrics}");
     assert!(metrics.contains("\nkymo_events_total 1\n"), "{metrics}");
     assert!(
-        metrics.contains("kymo_feed_events_total{group=\"\",resource=\"configmaps\",namespace=\"\"} 1"),
+        metrics.contains(
+            "kymo_feed_events_total{group=\"\",resource=\"configmaps\",namespace=\"\"} 1"
+        ),
         "{metrics}"
     );
-    assert!(metrics.contains("kymo_feeds{state=\"observed\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("kymo_feeds{state=\"observed\"} 1"),
+        "{metrics}"
+    );
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     running.stop().await;
@@ -244,4 +289,35 @@ async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
     answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_initial_lists_run_at_once_and_no_more() {
+    let rig = Rig::new().await;
+    let gate = Gate::new();
+    let resources = [
+        "configmaps",
+        "namespaces",
+        "nodes",
+        "pods",
+        "deployments.apps",
+    ];
+    let plural = resources.map(|name| name.split('.').next().unwrap());
+    for name in plural {
+        let list = RequestMatch::watches(name).query("sendInitialEvents", "true");
+        rig.server.script(list, Reply::serve_after(&gate));
+    }
+    let mut running = Running::start(rig.connect(rig.config(&resources)).await.unwrap());
+    let lists = || plural.iter().map(|name| rig.lists(name)).sum::<usize>();
+    // The lookup of the namespace kube-system is a list, too.
+    let looked_up = 1;
+    while lists() < 4 + looked_up {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(lists(), 4 + looked_up);
+    gate.open();
+    running.until(|status| status.feeds.observed == 5).await;
+    assert_eq!(lists(), 5 + looked_up);
+    running.stop().await;
 }

@@ -1,8 +1,10 @@
 //! The recorder against a scripted API server and a file system that fails on request.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
+
 mod crash;
-mod disk;
 mod discovery;
+mod disk;
 mod feeds;
 mod rig;
 mod secrets;

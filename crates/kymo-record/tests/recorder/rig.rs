@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use kymo_model::{Cause, Coverage, CoverageState, Event, EventType, SystemClock};
 use kymo_record::{Config, Error, Recorder, Status, Summary};
-use kymo_store::fs::{Filesystem, ModelFs};
 use kymo_store::Trace;
+use kymo_store::fs::{Filesystem, ModelFs};
 use kymo_testkit::scripted::{RequestMatch, ScriptedServer};
 use tempfile::TempDir;
 use tokio::sync::watch;

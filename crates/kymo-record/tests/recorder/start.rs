@@ -1,8 +1,8 @@
 //! What speaks against beginning, and what is said then.
 
+use kymo_model::SystemClock;
 use kymo_record::rbac;
 use kymo_record::{Cluster, Config, Connection, Error, Fault, Selection};
-use kymo_model::SystemClock;
 use kymo_testkit::proxy::kubeconfig;
 use kymo_testkit::scripted::{Reply, RequestMatch};
 
@@ -17,11 +17,23 @@ async fn refused(rig: &Rig, config: Config) -> Error {
 #[tokio::test]
 async fn an_unreachable_server_is_named() {
     let rig = Rig::new().await;
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    std::fs::write(rig.kubeconfig(), kubeconfig(&format!("http://{closed}"), None)).unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    std::fs::write(
+        rig.kubeconfig(),
+        kubeconfig(&format!("http://{closed}"), None),
+    )
+    .unwrap();
     let error = refused(&rig, rig.config(&["pods"])).await;
     assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().starts_with(&format!("cannot reach http://{closed}: ")), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with(&format!("cannot reach http://{closed}: ")),
+        "{error}"
+    );
     assert_eq!(error.fault(), Fault::Environment);
 }
 
@@ -80,8 +92,32 @@ async fn an_output_that_is_no_trace_is_left_alone() {
     let rig = Rig::new().await;
     rig.fs.write(std::path::Path::new(TRACE), b"my thesis");
     let error = refused(&rig, rig.config(&["pods"])).await;
-    assert!(matches!(error, Error::Store(kymo_store::Error::NotATrace { .. })), "{error:?}");
-    assert_eq!(rig.fs.read(std::path::Path::new(TRACE)).unwrap(), b"my thesis");
+    assert!(
+        matches!(error, Error::Store(kymo_store::Error::NotATrace { .. })),
+        "{error:?}"
+    );
+    assert_eq!(
+        rig.fs.read(std::path::Path::new(TRACE)).unwrap(),
+        b"my thesis"
+    );
+}
+
+#[tokio::test]
+async fn a_selector_that_the_server_does_not_take_is_refused() {
+    let rig = Rig::new().await;
+    let script = rig.server.script(
+        RequestMatch::lists("pods").query("labelSelector", "a b"),
+        Reply::status(400).line(r#"{"kind":"Status","code":400,"message":"unable to parse"}"#),
+    );
+    let mut config = rig.config(&["pods"]);
+    config.selection.label_selector = Some("a b".into());
+    let error = refused(&rig, config).await;
+    assert_eq!(script.used(), 1);
+    assert_eq!(
+        error.to_string(),
+        "the label selector `a b` is not valid: unable to parse"
+    );
+    assert_eq!(error.fault(), Fault::Usage);
 }
 
 #[tokio::test]
@@ -89,7 +125,10 @@ async fn metrics_for_everyone_are_refused() {
     let rig = Rig::new().await;
     let mut config = rig.config(&["pods"]);
     config.metrics = Some("0.0.0.0:0".parse().unwrap());
-    assert!(matches!(refused(&rig, config).await, Error::NotLoopback { .. }));
+    assert!(matches!(
+        refused(&rig, config).await,
+        Error::NotLoopback { .. }
+    ));
     let mut config = rig.config(&["pods"]);
     config.memory_budget = 1 << 20;
     let error = rig.connect(config).await.unwrap_err();
@@ -104,7 +143,9 @@ async fn the_check_of_rights_finds_what_is_missing() {
         kubeconfig: Some(rig.kubeconfig()),
         context: None,
     };
-    let cluster = Cluster::connect(&connection, &SystemClock::new()).await.unwrap();
+    let cluster = Cluster::connect(&connection, &SystemClock::new())
+        .await
+        .unwrap();
     let selection = Selection {
         resources: vec!["pods".into(), "nodes".into()],
         ..Selection::default()
@@ -114,8 +155,14 @@ async fn the_check_of_rights_finds_what_is_missing() {
     let missing: Vec<String> = check.missing.iter().map(ToString::to_string).collect();
     assert_eq!(
         missing,
-        ["list pods in the whole cluster", "watch pods in the whole cluster"]
+        [
+            "list pods in the whole cluster",
+            "watch pods in the whole cluster"
+        ]
     );
     let excess: Vec<String> = check.excess.iter().map(ToString::to_string).collect();
-    assert!(excess.contains(&"list secrets in the whole cluster".to_owned()), "{excess:?}");
+    assert!(
+        excess.contains(&"list secrets in the whole cluster".to_owned()),
+        "{excess:?}"
+    );
 }
