@@ -15,14 +15,13 @@ use crate::recording::versions;
 use crate::resources::{DEFINITIONS, define, until_observed, use_resource};
 
 /// Resources of which every version from the first to the last of the traffic must be recorded.
-const BUSY: [&str; 8] = [
+const BUSY: [&str; 7] = [
     "pods",
     "deployments.apps",
     "replicasets.apps",
     "nodes",
     "configmaps",
-    "events.events.k8s.io",
-    "namespaces",
+    "events",
     "customresourcedefinitions.apiextensions.k8s.io",
 ];
 
@@ -30,8 +29,7 @@ const BUSY: [&str; 8] = [
 fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_fault() {
     const GROUP: &str = "shop.example.org";
     on_shared_plane("a_cluster", async |shared| {
-        let full = std::env::var_os("KYMO_E2E_FULL").is_some_and(|value| value == "1");
-        let (nodes, deployments, replicas) = if full { (100, 10, 100) } else { (100, 6, 50) };
+        let (nodes, deployments, replicas) = (100, 10, 100);
         let plane = shared
             .plane
             .start_beside(Options::with_pods())

@@ -2,7 +2,6 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `KYMO_E2E_FULL=1` | the large rollout has 1,000 pods rather than 300 |
 //! | `KYMO_KILLS=500` | how often the recorder is killed under load; 15 without it |
 //! | `KYMO_SEED=7` | repeats the times of those kills |
 

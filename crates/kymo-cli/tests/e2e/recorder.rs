@@ -232,6 +232,16 @@ impl Recorder {
 
     /// Waits until the trace on disk fits.
     pub(crate) async fn until_trace(&mut self, what: &str, done: impl Fn(&Recording) -> bool) {
+        self.until_trace_within(PATIENCE, what, done).await;
+    }
+
+    /// Waits, for so long, until the trace on disk fits.
+    pub(crate) async fn until_trace_within(
+        &mut self,
+        patience: Duration,
+        what: &str,
+        done: impl Fn(&Recording) -> bool,
+    ) {
         let began = Instant::now();
         loop {
             let recording = Recording::read(&self.trace);
@@ -240,7 +250,7 @@ impl Recorder {
             }
             self.ensure_running();
             assert!(
-                began.elapsed() < PATIENCE,
+                began.elapsed() < patience,
                 "no {what} in the trace in time\n{recording}\n{}",
                 self.said()
             );

@@ -69,12 +69,11 @@ impl Recording {
         rows
     }
 
-    /// Gives the stretches that are not observed and may have lost something.
+    /// Gives the stretches that are not observed, but for those that an orderly stop begins.
     pub(crate) fn gaps(&self) -> Vec<&Coverage> {
-        self.coverage
-            .iter()
-            .filter(|row| row.state != CoverageState::Observed)
-            .collect()
+        let is_gap =
+            |row: &&Coverage| row.state != CoverageState::Observed && row.cause != Cause::Stop;
+        self.coverage.iter().filter(is_gap).collect()
     }
 
     /// Compares everything with what really happened; bodies are compared as JSON.
@@ -298,7 +297,7 @@ impl Recording {
     }
 }
 
-/// Shows the coverage, for assertion messages.
+/// Shows the coverage that is more than one observed stretch, for assertion messages.
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
@@ -307,10 +306,17 @@ impl fmt::Display for Recording {
             self.rows.len(),
             self.sessions
         )?;
-        for row in self.coverage.iter().take(60) {
-            let feed = row
-                .feed
-                .map_or_else(|| "all".to_owned(), |feed| self.resource_of(feed));
+        let alone = |row: &Coverage| {
+            self.coverage.iter().filter(|other| other.feed == row.feed).count() <= 2
+        };
+        let plain = |row: &&Coverage| {
+            matches!(row.cause, Cause::Start | Cause::Stop) && self.feeds.len() > 10 && alone(row)
+        };
+        for row in self.coverage.iter().filter(|row| !plain(row)).take(60) {
+            let feed = row.feed.map_or_else(
+                || "all".to_owned(),
+                |feed| format!("{} {}", self.resource_of(feed), self.feeds[&feed].resource.version),
+            );
             let rv = |rv: &Option<Rv>| rv.as_ref().map_or_else(|| "-".to_owned(), Rv::to_string);
             writeln!(
                 f,

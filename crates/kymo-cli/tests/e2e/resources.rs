@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kymo_model::{Certainty, CoverageState, EventType};
+use kymo_model::{Cause, Certainty, Coverage, CoverageState, EventType};
 use kymo_testkit::api::{Api, Patch};
 use kymo_testkit::oracle::Resource;
 use kymo_testkit::traffic::objects;
@@ -108,10 +108,9 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
             .expect("served");
         recorder
             .until_trace("second version", |recording| {
-                recording
-                    .feeds
-                    .values()
-                    .any(|feed| feed.resource.group == GROUP && feed.resource.version == "v2")
+                let observed = recording.stretches(NAME, CoverageState::Observed);
+                let version = |row: &&Coverage| Some(&recording.feeds[&row.feed?].resource.version);
+                observed.iter().any(|row| version(row).is_some_and(|version| version == "v2"))
             })
             .await;
         use_resource(
@@ -168,8 +167,13 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
             let body = row.event.body.as_ref().expect("a body");
             assert_eq!(version(body), format!("{GROUP}/{expected}"), "{name}");
         }
-        let last = recording.coverage_of(NAME);
-        let last = last.last().expect("coverage");
+        // The feed of the first version has handed over to that of the second.
+        let ended = |row: &&&Coverage| {
+            let version = row.feed.map(|feed| recording.feeds[&feed].resource.version.as_str());
+            version == Some("v2") && row.cause != Cause::Stop
+        };
+        let rows = recording.coverage_of(NAME);
+        let last = rows.iter().rfind(ended).expect("coverage");
         assert_eq!(last.state, CoverageState::Absent, "{recording}");
         recording.assert_promises();
     });
