@@ -51,7 +51,7 @@ fn every_query_gives_the_known_answer_over_the_story() {
         (
             "gaps",
             &[
-                "secrets|*|denied|forbidden|2026-11-21T02:00:00Z|NULL|NULL",
+                "secrets|*|denied|forbidden|2026-11-21T02:00:00Z|2026-11-21T02:01:02Z|62.0",
                 "pods|*|unobserved|history_expired|2026-11-21T02:00:10Z|2026-11-21T02:00:52Z|42.0",
             ],
         ),
@@ -76,7 +76,7 @@ fn every_query_gives_the_known_answer_over_the_story() {
             ],
         ),
     ]);
-    let trace = traces::half_sealed("story");
+    let trace = traces::unsealed("story");
     let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
     let queries = queries();
     assert_eq!(

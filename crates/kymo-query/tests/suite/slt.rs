@@ -66,8 +66,8 @@ fn run_file(name: &str) {
         .join(name);
     RUNTIME.block_on(async {
         let traces = match name {
-            "several.slt" => vec![traces::sealed("a"), traces::unsealed("b")],
-            _ => vec![traces::half_sealed("story")],
+            "several.slt" => vec![traces::unsealed("a"), traces::unsealed("b")],
+            _ => vec![traces::unsealed("story")],
         };
         let paths: Vec<_> = traces.iter().map(traces::Story::named).collect();
         let mut runner = Runner::new(|| async {
