@@ -55,11 +55,6 @@ impl<V: Clone> Chain<V> {
         self.firsts.clear();
     }
 
-    /// The number of the next row.
-    pub(super) fn row(&self) -> u64 {
-        self.row
-    }
-
     /// Takes the next row; `make` gets the version that its patch refers to, if it has a patch.
     pub(super) fn advance(
         &mut self,

@@ -29,7 +29,7 @@ const TRAILER: usize = 24;
 /// The length of the Parquet footer and `PAR1`.
 const END: usize = 8;
 /// The largest footer that is read, in bytes.
-const MAX_FOOTER: u64 = 256 << 20;
+const MAX_FOOTER: u64 = 64 << 20;
 
 /// Passes a Parquet file on and puts the checksums in.
 #[derive(Debug)]
@@ -179,7 +179,9 @@ impl<R: ChunkReader> Checked<R> {
         }
         let covered = u64::from(u32_at(&trailer, 0).unwrap_or_default())
             | u64::from(u32_at(&trailer, 4).unwrap_or_default()) << 32;
-        let table = trailer_start.checked_sub(covered).ok_or_else(no_checksums)?;
+        let table = trailer_start
+            .checked_sub(covered)
+            .ok_or_else(no_checksums)?;
         if table != covered.div_ceil(BLOCK as u64) * 4 {
             return Err(no_checksums());
         }
@@ -232,9 +234,15 @@ impl<R: ChunkReader + 'static> ChunkReader for Checked<R> {
     type T = CheckedRead<R>;
 
     fn get_read(&self, start: u64) -> parquet::errors::Result<Self::T> {
+        let end = if start < self.covered {
+            self.covered
+        } else {
+            self.inner.len()
+        };
         Ok(CheckedRead {
             checked: self.clone(),
             offset: start,
+            end,
             ready: Bytes::new(),
         })
     }
@@ -257,25 +265,35 @@ impl<R: ChunkReader + 'static> ChunkReader for Checked<R> {
     }
 }
 
-/// Reads the data of a segment from a place on, block by block.
+/// Reads from a place on, block by block: to the end of the data, or to that of the footer.
 #[derive(Debug)]
 pub(super) struct CheckedRead<R> {
     checked: Checked<R>,
     offset: u64,
+    end: u64,
     ready: Bytes,
 }
 
 impl<R: ChunkReader> Read for CheckedRead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.ready.is_empty() {
-            if self.offset >= self.checked.covered {
+            if self.offset >= self.end {
                 return Ok(0);
             }
-            let (first, bytes) = self
-                .checked
-                .blocks(self.offset, self.offset + 1)
-                .map_err(io::Error::other)?;
-            self.ready = bytes.slice((self.offset - first) as usize..);
+            self.ready = if self.offset < self.checked.covered {
+                let (first, bytes) = self
+                    .checked
+                    .blocks(self.offset, self.offset + 1)
+                    .map_err(io::Error::other)?;
+                bytes.slice((self.offset - first) as usize..)
+            } else {
+                // The footer was checked when the segment was opened.
+                let rest = (self.end - self.offset).min(BLOCK as u64) as usize;
+                let inner = &self.checked.inner;
+                inner
+                    .get_bytes(self.offset, rest)
+                    .map_err(io::Error::other)?
+            };
         }
         let count = self.ready.len().min(buffer.len());
         let ready = self.ready.split_to(count);

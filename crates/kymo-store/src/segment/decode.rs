@@ -34,11 +34,6 @@ impl Decoder {
         self.chain.restart();
     }
 
-    /// The number of the next row.
-    pub(super) fn row(&self) -> u64 {
-        self.chain.row()
-    }
-
     /// Takes the next row and returns its version, if it has one that is not raw.
     pub(super) fn advance(
         &mut self,

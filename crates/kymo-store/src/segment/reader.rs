@@ -10,8 +10,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use parquet::file::reader::{ChunkReader, Length};
 
-use super::checksum::Checked;
 use super::batch::{Batch, Need};
+use super::checksum::Checked;
 use super::decode::{Decoder, body_of, row_of};
 use super::paths::Paths;
 use super::physical;
@@ -20,8 +20,6 @@ use super::writer::{KEY_DIGEST, KEY_FORMAT, KEY_GROUPS, KEY_META, KEY_ROWS, hex}
 use super::{Row, SegmentError, SegmentMeta, SegmentSummary};
 use crate::Format;
 
-/// A footer larger than this is refused before it is parsed.
-const MAX_FOOTER_BYTES: u64 = 64 << 20;
 /// A column chunk that says to be larger than this is refused.
 const MAX_CHUNK_BYTES: u64 = 4 << 30;
 /// Rows are read in batches of about this many bytes.
@@ -100,11 +98,6 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
     /// Returns the digest that the segment was sealed with.
     pub fn digest(&self) -> [u8; 32] {
         self.info.digest
-    }
-
-    /// Returns the metadata of the Parquet file.
-    pub(crate) fn parquet(&self) -> &ParquetMetaData {
-        self.parquet.metadata()
     }
 
     /// Returns a feed that the rows may name.
@@ -194,33 +187,6 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             bytes: self.input.len(),
         })
     }
-}
-
-fn check_footer<R: ChunkReader>(input: &R) -> Result<(), SegmentError> {
-    let not = |reason| SegmentError::NotASegment { reason };
-    let length = input.len();
-    if length < 12 {
-        return Err(not("it is too short"));
-    }
-    let tail = input.get_bytes(length - 8, 8)?;
-    let Some((size, magic)) = tail.split_first_chunk::<4>() else {
-        return Err(not("it is too short"));
-    };
-    if magic != b"PAR1" {
-        return Err(not("it does not end as a Parquet file does"));
-    }
-    let footer = u64::from(u32::from_le_bytes(*size));
-    if footer > MAX_FOOTER_BYTES {
-        return Err(SegmentError::TooLarge {
-            what: "the footer",
-            bytes: footer,
-            limit: MAX_FOOTER_BYTES,
-        });
-    }
-    if footer + 12 > length {
-        return Err(not("its footer is longer than the file"));
-    }
-    Ok(())
 }
 
 fn read_info(metadata: &ParquetMetaData) -> Result<Info, SegmentError> {
