@@ -231,12 +231,6 @@ impl Error {
             Self::UnknownTable { .. } => Some("`SHOW TABLES` lists the tables"),
             Self::UnknownColumn { .. } => Some("`DESCRIBE events` lists the columns of a table"),
             Self::UnknownFunction { .. } => Some("`SHOW FUNCTIONS` lists the functions"),
-            Self::Resources { .. } => {
-                Some("ask for fewer columns or a shorter time, or raise the limits")
-            }
-            Self::Timeout { .. } => {
-                Some("ask for a shorter time or fewer kinds, or raise the limit")
-            }
             Self::Decode { .. } => Some("`kymo check` lists what is readable"),
             Self::Store { source } if source.is_corruption() => {
                 Some("`kymo check` lists what is readable")

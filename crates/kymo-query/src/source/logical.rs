@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
-use kymo_model::{Feed, Timestamp};
+use kymo_model::{Feed, Rv, Timestamp};
 use kymo_store::segment::Row;
 use serde::Deserialize;
 
@@ -108,10 +108,12 @@ struct Metadata {
     generation: Option<i64>,
     creation_timestamp: Option<String>,
     deletion_timestamp: Option<String>,
-    labels: Option<BTreeMap<String, Option<String>>>,
-    annotations: Option<BTreeMap<String, Option<String>>>,
+    labels: Option<Pairs>,
+    annotations: Option<Pairs>,
     owner_references: Option<Vec<Owner>>,
 }
+
+type Pairs = BTreeMap<String, Option<String>>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -157,7 +159,7 @@ enum Column {
     Seconds(TimestampSecondBuilder, fn(&Seen<'_>) -> Option<i64>),
     Map(
         Box<MapBuilder<StringBuilder, StringBuilder>>,
-        for<'a> fn(&'a Head) -> Option<&'a BTreeMap<String, Option<String>>>,
+        fn(&Head) -> Option<&Pairs>,
     ),
 }
 
@@ -226,7 +228,7 @@ impl Column {
             "namespace" => text(|seen| Some(&seen.row.event.key.namespace)),
             "name" => text(|seen| Some(&seen.row.event.key.name)),
             "uid" => text(|seen| Some(&seen.row.event.key.uid)),
-            "resource_version" => text(|seen| seen.row.event.rv.as_ref().map(|rv| rv.as_str())),
+            "resource_version" => text(|seen| seen.row.event.rv.as_ref().map(Rv::as_str)),
             "generation" => number(|seen| seen.head.metadata.as_ref()?.generation),
             "created" => {
                 seconds(|seen| time(seen.head.metadata.as_ref()?.creation_timestamp.as_deref()))

@@ -62,6 +62,8 @@ impl TraceSource {
             .all(|feed| !feed.resource.kind.is_empty());
         let needs_kind =
             names.contains(&"kind") || request.conditions.one_of.contains_key(&Key::Kind);
+        let needs_head =
+            names.iter().any(|name| logical::is_of_body(name)) || (needs_kind && !has_kinds);
         Ok(Reading {
             path: self.trace.path().to_owned(),
             columns,
@@ -69,8 +71,8 @@ impl TraceSource {
             cluster: self.trace.identity().cluster_uid.clone(),
             conditions: request.conditions.clone(),
             left: request.limit.unwrap_or(usize::MAX),
-            needs_head: names.iter().any(|name| logical::is_of_body(name))
-                || (needs_kind && !has_kinds),
+            needs_head,
+            needs_body: needs_head || names.contains(&"object"),
             needs_patch: names.contains(&"patch"),
             before: None,
         })
@@ -116,7 +118,8 @@ impl Source for TraceSource {
             }
             pruning.segments_read += 1;
             pruning.row_groups_read += row_groups(segment);
-            parts.push(part(rows_of(&self.trace, segment), reading()?));
+            let rows = rows_of(&self.trace, segment, reading()?.needs_body);
+            parts.push(part(rows, reading()?));
         }
         let trace = Arc::clone(&self.trace);
         let tail = move || Ok(Box::new(trace.tail()?) as Rows);
@@ -140,19 +143,31 @@ impl Source for TraceSource {
 
 type Rows = Box<dyn Iterator<Item = Result<Row, StoreError>> + Send>;
 
+/// Opens the rows of a segment, without their bodies where those are not needed.
 fn rows_of(
     trace: &Trace,
     segment: &Segment,
+    bodies: bool,
 ) -> impl FnOnce() -> Result<Rows, StoreError> + Send + 'static {
-    let path = trace.path().join(&segment.entry().name);
+    let name = &segment.entry().name;
+    let path = if trace.path().ends_with(name) {
+        trace.path().to_owned()
+    } else {
+        trace.path().join(name)
+    };
     let reader = Arc::clone(segment.reader());
     move || {
         let failed = move |source| StoreError::Segment {
             path: path.clone(),
             source,
         };
-        let rows = reader.rows().map_err(&failed)?;
-        Ok(Box::new(rows.map(move |row| row.map_err(&failed))) as Rows)
+        if bodies {
+            let rows = reader.rows().map_err(&failed)?;
+            Ok(Box::new(rows.map(move |row| row.map_err(&failed))) as Rows)
+        } else {
+            let rows = reader.heads().map_err(&failed)?;
+            Ok(Box::new(rows.map(move |row| row.map_err(&failed))) as Rows)
+        }
     }
 }
 
@@ -218,7 +233,10 @@ struct Reading {
     conditions: Conditions,
     /// Rows that are still wanted.
     left: usize,
+    /// Columns are made of what is in the body.
     needs_head: bool,
+    /// The body is read at all.
+    needs_body: bool,
     needs_patch: bool,
     /// The version before, where patches are wanted.
     before: Option<Version>,
@@ -237,7 +255,7 @@ impl Reading {
             let Some(row) = rows.next().transpose()? else {
                 break;
             };
-            self.push(row)?;
+            self.push(&row)?;
             let (count, bytes) = self.columns.size();
             if count >= BATCH_ROWS || bytes >= BATCH_BYTES {
                 return self.columns.finish().map(Some).map_err(broken);
@@ -249,7 +267,7 @@ impl Reading {
         self.columns.finish().map(Some).map_err(broken)
     }
 
-    fn push(&mut self, row: Row) -> Result<(), Error> {
+    fn push(&mut self, row: &Row) -> Result<(), Error> {
         let feeds = Arc::clone(&self.feeds);
         let Some(feed) = feeds.get(&row.event.feed) else {
             let path = self.path.clone();
@@ -257,11 +275,11 @@ impl Reading {
             return Err(StoreError::UnknownFeed { path, feed }.into());
         };
         let patch = if self.needs_patch {
-            self.patch(&row, feed)
+            self.patch(row, feed)
         } else {
             None
         };
-        if !self.accepts(&row, feed) {
+        if !self.accepts(row, feed) {
             return Ok(());
         }
         let head = match &row.event.body {
@@ -279,7 +297,7 @@ impl Reading {
         let object: Option<Cow<'_, str>> = row.event.body.as_deref().map(String::from_utf8_lossy);
         self.columns
             .push(&Seen {
-                row: &row,
+                row,
                 feed,
                 kind,
                 head: &head,

@@ -76,7 +76,7 @@ fn every_query_gives_the_known_answer_over_the_story() {
             ],
         ),
     ]);
-    let trace = traces::unsealed("story");
+    let trace = traces::half_sealed("story");
     let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
     let queries = queries();
     assert_eq!(

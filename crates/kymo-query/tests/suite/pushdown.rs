@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 
-use kymo_query::QuerySession;
+use kymo_query::{Limits, QuerySession};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use crate::memory::Memory;
 use crate::rows::{run, session_over};
+use crate::traces;
 
 /// Returns the line of EXPLAIN that tells of the scan, without its indentation.
 fn scan_of(session: &QuerySession, sql: &str) -> String {
@@ -167,11 +168,16 @@ fn filter() -> impl Strategy<Value = Filter> {
 
 #[test]
 fn pushed_filters_let_the_same_rows_through() {
-    let session = session_over(Memory::default());
+    same_rows_over(&session_over(Memory::default()));
+    let trace = traces::half_sealed("story");
+    same_rows_over(&QuerySession::open(&[trace.named()], Limits::default()).unwrap());
+}
+
+fn same_rows_over(session: &QuerySession) {
     let pushed = Cell::new(0_u32);
     let some = Cell::new(0_u32);
     let config = ProptestConfig {
-        cases: 150,
+        cases: 80,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
@@ -180,12 +186,12 @@ fn pushed_filters_let_the_same_rows_through() {
             let select = |filter: &str| {
                 format!("SELECT seq, kind, name FROM events WHERE {filter} ORDER BY seq")
             };
-            let expected = run(&session, &select(&filter.raw)).unwrap();
-            let found = run(&session, &select(&filter.pushed)).unwrap();
-            let explained = run(&session, &format!("EXPLAIN {}", select(&filter.pushed)))
+            let expected = run(session, &select(&filter.raw)).unwrap();
+            let found = run(session, &select(&filter.pushed)).unwrap();
+            let explained = run(session, &format!("EXPLAIN {}", select(&filter.pushed)))
                 .unwrap()
                 .join("\n");
-            let raw = run(&session, &format!("EXPLAIN {}", select(&filter.raw)))
+            let raw = run(session, &format!("EXPLAIN {}", select(&filter.raw)))
                 .unwrap()
                 .join("\n");
             prop_assert!(!raw.contains("pushed="), "{raw}");

@@ -46,7 +46,7 @@ fn visible(cell: String) -> String {
     if cell.is_empty() {
         "(empty)".to_owned()
     } else {
-        cell
+        cell.replace('\n', " / ")
     }
 }
 
@@ -66,12 +66,17 @@ fn run_file(name: &str) {
         .join(name);
     RUNTIME.block_on(async {
         let traces = match name {
-            "several.slt" => vec![traces::unsealed("a"), traces::unsealed("b")],
-            _ => vec![traces::unsealed("story")],
+            "several.slt" => vec![traces::sealed("a"), traces::unsealed("b")],
+            _ => vec![traces::half_sealed("story")],
         };
         let paths: Vec<_> = traces.iter().map(traces::Story::named).collect();
         let mut runner = Runner::new(|| async {
-            let session = QuerySession::open(&paths, Limits::default())?;
+            // Plans depend on the number of threads.
+            let limits = Limits {
+                threads: Some(2),
+                ..Limits::default()
+            };
+            let session = QuerySession::open(&paths, limits)?;
             Ok::<_, Error>(Session(session))
         });
         runner.with_column_validator(strict_column_validator);
@@ -114,4 +119,4 @@ macro_rules! files {
     };
 }
 
-files! { errors events json refusals several tables }
+files! { errors events explain json refusals several tables }
