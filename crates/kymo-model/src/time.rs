@@ -247,6 +247,7 @@ mod tests {
         assert!("yesterday".parse::<Timestamp>().is_err());
     }
 
+    /// Fault table row 32.
     #[test]
     fn session_time_never_goes_back_when_the_wall_clock_does() {
         let clock = Arc::new(ManualClock::new(START));
@@ -267,6 +268,7 @@ mod tests {
         assert_eq!(session.now().since(before), Duration::from_secs(1));
     }
 
+    /// Fault table row 32.
     #[test]
     fn session_time_follows_the_wall_clock_forward_after_a_suspend() {
         let clock = Arc::new(ManualClock::new(START));
