@@ -136,6 +136,6 @@ impl Sink for FeedSink {
     }
 
     fn status(&self, _feed: FeedId, status: &FeedStatus) {
-        self.drain.tally.feed(self.id, status.clone());
+        self.drain.tally.feed(self.id, status);
     }
 }

@@ -280,12 +280,19 @@ impl Tally {
         self.board().last_alarm.clone()
     }
 
-    /// Puts down how a feed is.
-    pub(crate) fn feed(&self, id: FeedId, status: FeedStatus) {
-        self.board().feeds.insert(id, status);
+    /// Puts a feed on the board.
+    pub(crate) fn register(&self, id: FeedId) {
+        self.board().feeds.entry(id).or_default();
     }
 
-    /// Forgets a feed that was stopped.
+    /// Puts down how a feed is, if it is on the board: one that was stopped may still be ending.
+    pub(crate) fn feed(&self, id: FeedId, status: &FeedStatus) {
+        if let Some(known) = self.board().feeds.get_mut(&id) {
+            known.clone_from(status);
+        }
+    }
+
+    /// Takes a feed that was stopped off the board.
     pub(crate) fn forget(&self, id: FeedId) {
         self.board().feeds.remove(&id);
     }
@@ -338,5 +345,25 @@ pub(crate) fn name_of(feed: &Feed) -> String {
     match &feed.scope.namespace {
         Some(namespace) => format!("{resource} in {namespace}"),
         None => resource.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_was_stopped_does_not_come_back_by_its_last_word() {
+        let tally = Tally::new(0);
+        let absent = FeedStatus {
+            coverage: Some(CoverageState::Absent),
+            ..FeedStatus::default()
+        };
+        tally.register(FeedId(1));
+        tally.feed(FeedId(1), &absent);
+        assert_eq!(tally.feed_counts().absent, 1);
+        tally.forget(FeedId(1));
+        tally.feed(FeedId(1), &absent);
+        assert_eq!(tally.feed_counts().total(), 0);
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kymo_model::{Cause, CoverageState};
-use kymo_testkit::scripted::ScriptedResource;
+use kymo_testkit::scripted::{RequestMatch, ScriptedResource};
 use serde_json::json;
 
 use crate::rig::{Rig, Running, assert_versions};
@@ -39,8 +39,13 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
 
     rig.server.set_versions("widgets.acme.com", &["v2", "v1"]);
     define(&rig, "v2");
-    rig.server.until_watched("widgets.acme.com", 1).await;
-    tokio::time::sleep(Duration::from_millis(800)).await;
+    let new_version = RequestMatch::any().path("/apis/acme.com/v2/widgets");
+    tokio::time::timeout(
+        Duration::from_secs(20),
+        rig.server.until_requested(&new_version, 1),
+    )
+    .await
+    .unwrap();
     let second = rig.put("widgets.acme.com", "w", 2);
     running
         .until(|status| status.feeds.observed == feeds + 1)

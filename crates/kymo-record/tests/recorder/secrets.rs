@@ -183,11 +183,6 @@ fn search(recorded: &Recorded, path: &Path) {
     assert!(!format!("{:?}", recorded.coverage).contains(CANARY));
     for (name, bytes) in files(path) {
         assert!(!contains(&bytes, CANARY), "{name}");
-        let encoded = CANARY
-            .bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
-        assert!(!contains(&bytes, &encoded), "{name}");
     }
 }
 
