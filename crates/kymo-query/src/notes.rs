@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use datafusion::physical_plan::ExecutionPlan;
-use kymo_model::{Coverage, CoverageState, Feed, FeedId, Timestamp};
+use kymo_model::{Cause, Coverage, CoverageState, Feed, FeedId, Timestamp};
 
 use crate::conditions::{Conditions, Key};
 use crate::table::EventsExec;
@@ -63,6 +63,7 @@ fn gaps_of_trace(scans: &[&EventsExec]) -> BTreeMap<String, Gaps> {
         for (index, row) in coverage.iter().enumerate() {
             let feed = row.feed.and_then(|id| feeds.get(&id));
             if row.state == CoverageState::Observed
+                || is_between_sessions(row, &coverage)
                 || !overlaps(row, conditions)
                 || !feed.is_none_or(|feed| is_asked_for(feed, conditions))
                 || !counted.insert(index)
@@ -77,6 +78,20 @@ fn gaps_of_trace(scans: &[&EventsExec]) -> BTreeMap<String, Gaps> {
         }
     }
     found
+}
+
+/// Tells whether a stretch only says that a recorder was stopped as asked: at the end of the trace,
+/// or where the next session went on from the same version, nothing is missing.
+fn is_between_sessions(row: &Coverage, coverage: &[Coverage]) -> bool {
+    if row.state != CoverageState::Unobserved || row.cause != Cause::Stop {
+        return false;
+    }
+    let later = coverage
+        .iter()
+        .filter(|other| other.feed == row.feed && other.state == CoverageState::Observed)
+        .filter(|other| other.from_ts >= row.to_ts.or(row.from_ts))
+        .min_by_key(|other| other.from_ts);
+    later.is_none_or(|later| row.from_rv.is_some() && later.from_rv == row.from_rv)
 }
 
 fn is_asked_for(feed: &Feed, conditions: &Conditions) -> bool {
@@ -194,8 +209,6 @@ fn duration(nanoseconds: i64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kymo_model::Cause;
-
     use super::*;
 
     fn gap(from: Option<i64>, to: Option<i64>) -> Coverage {
@@ -248,6 +261,40 @@ mod tests {
             gaps.line("secrets"),
             "1 gap without a known end in secrets (denied); see `coverage`"
         );
+    }
+
+    #[test]
+    fn a_stop_is_a_gap_only_where_the_next_session_did_not_go_on_from_it() {
+        let stop = Coverage {
+            cause: Cause::Stop,
+            from_rv: Some("7".into()),
+            ..gap(Some(10), Some(20))
+        };
+        let resumed = |rv: &str| Coverage {
+            state: CoverageState::Observed,
+            cause: Cause::Start,
+            from_rv: Some(rv.into()),
+            ..gap(Some(20), None)
+        };
+        let earlier = Coverage {
+            from_ts: Some(Timestamp(0)),
+            ..resumed("1")
+        };
+        let is_between = |later: &[Coverage]| {
+            let coverage = [&[earlier.clone(), stop.clone()], later].concat();
+            is_between_sessions(&stop, &coverage)
+        };
+        assert!(is_between(&[]));
+        assert!(is_between(&[resumed("7")]));
+        assert!(!is_between(&[resumed("9")]));
+        let lost = Coverage {
+            cause: Cause::HistoryExpired,
+            ..stop.clone()
+        };
+        assert!(!is_between_sessions(
+            &lost,
+            &[earlier.clone(), lost.clone()]
+        ));
     }
 
     #[test]

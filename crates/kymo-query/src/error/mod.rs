@@ -167,6 +167,14 @@ pub enum Error {
         /// The operating system's answer.
         message: String,
     },
+    /// The file of an export cannot be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Export {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: Arc<io::Error>,
+    },
     /// The engine panicked.
     #[error("the query engine panicked: {message}")]
     Panicked {
@@ -198,7 +206,9 @@ impl Error {
             Self::Timeout { .. } | Self::Resources { .. } | Self::TooLarge { .. } => {
                 ErrorKind::Limit
             }
-            Self::SpillDirectory { .. } | Self::Spill { .. } => ErrorKind::Environment,
+            Self::SpillDirectory { .. } | Self::Spill { .. } | Self::Export { .. } => {
+                ErrorKind::Environment
+            }
             Self::Panicked { .. } | Self::Engine { .. } => ErrorKind::Bug,
         }
     }

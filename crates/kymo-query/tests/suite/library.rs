@@ -51,7 +51,7 @@ fn every_query_gives_the_known_answer_over_the_story() {
         (
             "gaps",
             &[
-                "secrets|*|denied|forbidden|2026-11-21T02:00:00Z|2026-11-21T02:01:02Z|62.0",
+                "secrets|*|denied|forbidden|2026-11-21T02:00:00Z|2026-11-21T02:01:03Z|63.0",
                 "pods|*|unobserved|history_expired|2026-11-21T02:00:10Z|2026-11-21T02:00:52Z|42.0",
             ],
         ),

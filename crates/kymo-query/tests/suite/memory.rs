@@ -138,7 +138,14 @@ impl Source for Memory {
                 Cause::HistoryExpired,
             ),
             row(story::PODS, 52_000, None, observed, Cause::Start),
-            row(story::NODES, 0, None, observed, Cause::Start),
+            row(story::NODES, 0, Some(62_000), observed, Cause::Start),
+            row(
+                story::NODES,
+                62_000,
+                Some(63_000),
+                CoverageState::Unobserved,
+                Cause::Stop,
+            ),
             row(story::DEPLOYMENTS, 0, None, observed, Cause::Start),
             row(
                 story::SECRETS,

@@ -1,7 +1,10 @@
 //! What is said of gaps.
 
+use kymo_query::{Limits, QuerySession};
+
 use crate::memory::Memory;
 use crate::rows::{begin, session_over};
+use crate::traces;
 
 fn notes(sql: &str) -> Vec<String> {
     let session = session_over(Memory::default());
@@ -47,4 +50,22 @@ fn a_query_that_meets_no_gap_says_nothing() {
     ] {
         assert_eq!(notes(sql), Vec::<String>::new(), "{sql}");
     }
+}
+
+#[test]
+fn a_trace_that_was_stopped_has_no_gap_at_its_end() {
+    let trace = traces::half_sealed("story");
+    let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
+    let notes = |sql: &str| begin(&session, sql).unwrap().gap_notes().to_vec();
+    assert_eq!(
+        notes("SELECT count(*) FROM events"),
+        [
+            "1 gap of 42 s in pods; see `coverage`",
+            "1 gap of 1 min 3 s in secrets (denied); see `coverage`",
+        ]
+    );
+    assert_eq!(
+        notes("SELECT count(*) FROM events WHERE kind = 'Deployment'"),
+        Vec::<String>::new()
+    );
 }

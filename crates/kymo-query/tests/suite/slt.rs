@@ -30,7 +30,7 @@ impl AsyncDB for Session {
             .collect();
         let rows = cells(&answer.collect().await?)
             .into_iter()
-            .map(|row| row.into_iter().map(visible).collect())
+            .map(|row| row.iter().map(|cell| visible(cell)).collect())
             .collect();
         Ok(DBOutput::Rows { types, rows })
     }
@@ -42,7 +42,7 @@ impl AsyncDB for Session {
     }
 }
 
-fn visible(cell: String) -> String {
+fn visible(cell: &str) -> String {
     if cell.is_empty() {
         "(empty)".to_owned()
     } else {

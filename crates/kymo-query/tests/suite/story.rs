@@ -86,6 +86,11 @@ pub(crate) fn records() -> Vec<LogRecord> {
         Cause::Start,
     ));
     records.extend(after.into_iter().map(LogRecord::Event));
+    records.extend(
+        [PODS, NODES, DEPLOYMENTS]
+            .into_iter()
+            .map(|feed| transition(feed, 63_000, CoverageState::Unobserved, Cause::Stop)),
+    );
     records
 }
 
