@@ -12,7 +12,8 @@ pub(crate) enum ExportCommand {
 /// Write a trace as one Parquet file
 ///
 /// The file is a trace itself, as small as kymo can make it: keyframes and patches in documented
-/// columns.
+/// columns. With --full it is the table `events` as SQL shows it, one whole object a row, for
+/// tools that do not know kymo.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ParquetArgs {
     /// The trace
@@ -21,20 +22,50 @@ pub(crate) struct ParquetArgs {
     /// The file to make; must not exist
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// One whole object a row, in no particular order
+    #[cfg(feature = "query")]
+    #[arg(long)]
+    full: bool,
 }
 
 /// Exports.
-pub(crate) fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandError> {
+pub(crate) async fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandError> {
     let ExportCommand::Parquet(args) = command;
     let progress = ui.progress();
     progress.set("exporting");
-    let summary = kymo_store::pack(&args.trace, &args.output)?;
+    let (rows, size) = write(args).await?;
     drop(progress);
-    let (rows, size, output) = (
-        of(summary.rows, "row"),
-        bytes(summary.bytes),
-        args.output.display(),
-    );
+    let (rows, size, output) = (of(rows, "row"), bytes(size), args.output.display());
     ui.message(&format!("wrote {rows}, {size}, to `{output}`"));
     Ok(())
+}
+
+#[cfg(feature = "query")]
+async fn write(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
+    if args.full {
+        return crate::full_objects::write(&args.trace, &args.output).await;
+    }
+    pack(args)
+}
+
+#[cfg(not(feature = "query"))]
+#[expect(clippy::unused_async, reason = "with SQL it waits")]
+async fn write(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
+    pack(args)
+}
+
+fn pack(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
+    let summary = kymo_store::pack(&args.trace, &args.output)?;
+    Ok((summary.rows, summary.bytes))
+}
+
+/// Writes the file; returns its rows and bytes.
+fn write(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
+    #[cfg(feature = "query")]
+    if args.full {
+        let exported = kymo_query::export_events(&args.trace, &args.output)?;
+        return Ok((exported.rows, exported.bytes));
+    }
+    let summary = kymo_store::pack(&args.trace, &args.output)?;
+    Ok((summary.rows, summary.bytes))
 }
