@@ -85,7 +85,7 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
 
         let to = plane.etcd().revision().await.expect("a revision");
         let history = oracle.history().await.expect("history");
-        let pods = versions(&history, "pods").len() as f64;
+        let pods = versions(&history, "pods").len() as u64;
         let of_pods = "kymo_feed_events_total{group=\"\",resource=\"pods\",namespace=\"\"}";
         recorder
             .until_metric(of_pods, |events| events >= pods)
@@ -144,7 +144,7 @@ fn a_cluster_whose_deployments_are_made_rolled_and_deleted_is_recorded_without_f
             total.expected,
             total.bodies,
             took.as_secs_f64(),
-            resident / 1e6,
+            resident as f64 / 1e6,
             size as f64 / 1e6,
         );
     });

@@ -113,6 +113,10 @@ fn a_recorder_told_to_end_under_load_ends_well_within_five_seconds_with_all_it_w
             assert!(row.to_ts.is_some(), "the stretch is closed: {recording}");
         }
         let stopped = recording.coverage_of("configmaps");
-        assert_eq!(stopped.last().map(|row| row.cause), Some(Cause::Stop), "{recording}");
+        assert_eq!(
+            stopped.last().map(|row| row.cause),
+            Some(Cause::Stop),
+            "{recording}"
+        );
     });
 }

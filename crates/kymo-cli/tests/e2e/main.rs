@@ -5,7 +5,15 @@
 //! | `KYMO_KILLS=500` | how often the recorder is killed under load; 15 without it |
 //! | `KYMO_SEED=7` | repeats the times of those kills |
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "what helpers of tests cannot have fails the test"
+)]
+
 mod access;
+mod backup;
 mod cluster;
 mod connection;
 mod crash;

@@ -217,7 +217,7 @@ impl Recorder {
     }
 
     /// Waits until one of its metrics, written as on the endpoint with labels, has a value.
-    pub(crate) async fn until_metric(&mut self, name: &str, done: impl Fn(f64) -> bool) {
+    pub(crate) async fn until_metric(&mut self, name: &str, done: impl Fn(u64) -> bool) {
         self.until(name, async |address| {
             metric(address, name).await.is_some_and(&done)
         })
@@ -225,7 +225,7 @@ impl Recorder {
     }
 
     /// Returns one of its metrics; 0 when there is none of that name and labels.
-    pub(crate) async fn metric(&mut self, name: &str) -> f64 {
+    pub(crate) async fn metric(&mut self, name: &str) -> u64 {
         let address = self.until_recording().await;
         metric(address, name).await.unwrap_or_default()
     }
@@ -279,7 +279,7 @@ impl Drop for Recorder {
     }
 }
 
-async fn metric(address: SocketAddr, name: &str) -> Option<f64> {
+async fn metric(address: SocketAddr, name: &str) -> Option<u64> {
     let text = ask(address, "/metrics").await?;
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())

@@ -171,11 +171,16 @@ impl Recording {
     fn holes(&self) -> Vec<String> {
         let mut by_feed: BTreeMap<(FeedId, u32), Vec<(u64, u64)>> = BTreeMap::new();
         for row in &self.coverage {
-            if let (Some(feed), Some(from), Some(to)) = (row.feed, &row.from_rv, &row.to_rv) {
+            let (Some(feed), Some(from), Some(to)) = (row.feed, &row.from_rv, &row.to_rv) else {
+                continue;
+            };
+            let (from, to) = (number(from), number(to));
+            // Where versions went back, the stretch begins with one of the epoch before.
+            if from <= to {
                 by_feed
                     .entry((feed, row.epoch))
                     .or_default()
-                    .push((number(from), number(to)));
+                    .push((from, to));
             }
         }
         let mut holes = Vec::new();
@@ -307,7 +312,11 @@ impl fmt::Display for Recording {
             self.sessions
         )?;
         let alone = |row: &Coverage| {
-            self.coverage.iter().filter(|other| other.feed == row.feed).count() <= 2
+            self.coverage
+                .iter()
+                .filter(|other| other.feed == row.feed)
+                .count()
+                <= 2
         };
         let plain = |row: &&Coverage| {
             matches!(row.cause, Cause::Start | Cause::Stop) && self.feeds.len() > 10 && alone(row)
@@ -315,7 +324,13 @@ impl fmt::Display for Recording {
         for row in self.coverage.iter().filter(|row| !plain(row)).take(60) {
             let feed = row.feed.map_or_else(
                 || "all".to_owned(),
-                |feed| format!("{} {}", self.resource_of(feed), self.feeds[&feed].resource.version),
+                |feed| {
+                    format!(
+                        "{} {}",
+                        self.resource_of(feed),
+                        self.feeds[&feed].resource.version
+                    )
+                },
             );
             let rv = |rv: &Option<Rv>| rv.as_ref().map_or_else(|| "-".to_owned(), Rv::to_string);
             writeln!(

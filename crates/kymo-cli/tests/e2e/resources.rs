@@ -110,7 +110,9 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
             .until_trace("second version", |recording| {
                 let observed = recording.stretches(NAME, CoverageState::Observed);
                 let version = |row: &&Coverage| Some(&recording.feeds[&row.feed?].resource.version);
-                observed.iter().any(|row| version(row).is_some_and(|version| version == "v2"))
+                observed
+                    .iter()
+                    .any(|row| version(row).is_some_and(|version| version == "v2"))
             })
             .await;
         use_resource(
@@ -169,7 +171,9 @@ fn a_custom_resource_is_recorded_from_its_definition_to_its_end_and_through_a_ne
         }
         // The feed of the first version has handed over to that of the second.
         let ended = |row: &&&Coverage| {
-            let version = row.feed.map(|feed| recording.feeds[&feed].resource.version.as_str());
+            let version = row
+                .feed
+                .map(|feed| recording.feeds[&feed].resource.version.as_str());
             version == Some("v2") && row.cause != Cause::Stop
         };
         let rows = recording.coverage_of(NAME);
