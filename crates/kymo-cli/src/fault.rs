@@ -38,6 +38,41 @@ impl From<arrow::error::ArrowError> for CommandError {
     }
 }
 
+#[cfg(feature = "query")]
+impl From<kymo_query::Error> for CommandError {
+    fn from(error: kymo_query::Error) -> Self {
+        Self::of_query(&error)
+    }
+}
+
+#[cfg(feature = "query")]
+impl CommandError {
+    /// Says what is wrong with a query.
+    pub(crate) fn of_query(error: &kymo_query::Error) -> Self {
+        use kymo_query::{Error, ErrorKind};
+        if let Error::Store { source } = error {
+            return Self::of_store(source);
+        }
+        let kind = match error.kind() {
+            ErrorKind::Input => Kind::Usage,
+            ErrorKind::Data => Kind::Corrupt,
+            ErrorKind::Environment | ErrorKind::Limit => Kind::Environment,
+            ErrorKind::Bug => Kind::Bug,
+        };
+        let told = Self::of(kind, error);
+        match (error, error.hint()) {
+            (_, Some(hint)) => told.hint(hint),
+            (Error::Resources { .. }, None) => {
+                told.hint("allow more with `--memory-limit`, or ask for less")
+            }
+            (Error::Timeout { .. }, None) => {
+                told.hint("allow more with `--timeout`, or ask for less")
+            }
+            _ => told,
+        }
+    }
+}
+
 fn store_hint(error: &StoreError) -> Option<String> {
     Some(match error {
         StoreError::Locked { .. } => "end it, or use another trace".to_owned(),

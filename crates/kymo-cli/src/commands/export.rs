@@ -22,41 +22,22 @@ pub(crate) struct ParquetArgs {
     /// The file to make; must not exist
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// One whole object a row, in no particular order
+    /// One whole object a row
     #[cfg(feature = "query")]
     #[arg(long)]
     full: bool,
 }
 
 /// Exports.
-pub(crate) async fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandError> {
+pub(crate) fn export(ui: &Ui, command: &ExportCommand) -> Result<(), CommandError> {
     let ExportCommand::Parquet(args) = command;
     let progress = ui.progress();
     progress.set("exporting");
-    let (rows, size) = write(args).await?;
+    let (rows, size) = write(args)?;
     drop(progress);
     let (rows, size, output) = (of(rows, "row"), bytes(size), args.output.display());
     ui.message(&format!("wrote {rows}, {size}, to `{output}`"));
     Ok(())
-}
-
-#[cfg(feature = "query")]
-async fn write(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
-    if args.full {
-        return crate::full_objects::write(&args.trace, &args.output).await;
-    }
-    pack(args)
-}
-
-#[cfg(not(feature = "query"))]
-#[expect(clippy::unused_async, reason = "with SQL it waits")]
-async fn write(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
-    pack(args)
-}
-
-fn pack(args: &ParquetArgs) -> Result<(u64, u64), CommandError> {
-    let summary = kymo_store::pack(&args.trace, &args.output)?;
-    Ok((summary.rows, summary.bytes))
 }
 
 /// Writes the file; returns its rows and bytes.

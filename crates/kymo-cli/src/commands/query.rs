@@ -3,11 +3,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kymo_query::{Error, ErrorKind, Limits, QuerySession};
+use kymo_query::{Error, Limits, QuerySession};
 
 use crate::answer::{AnswerWriter, Format};
 use crate::argument;
-use crate::command_error::{CommandError, Kind};
+use crate::command_error::CommandError;
 use crate::ui::Ui;
 
 /// Answer a question about a trace in SQL
@@ -89,29 +89,15 @@ fn statement(args: &QueryArgs) -> Result<String, CommandError> {
     }
 }
 
+/// Says what is wrong, with the place in the statement.
 fn explain(error: &Error, sql: &str) -> CommandError {
-    if let Error::Store { source } = error {
-        return CommandError::of_store(source);
-    }
-    let kind = match error.kind() {
-        ErrorKind::Input => Kind::Usage,
-        ErrorKind::Data => Kind::Corrupt,
-        ErrorKind::Environment | ErrorKind::Limit => Kind::Environment,
-        ErrorKind::Bug => Kind::Bug,
-    };
-    let mut told = CommandError::of(kind, error);
-    if let Some(position) = error.position()
-        && let Some(excerpt) = excerpt(sql, (position.line, position.column), error.length())
-    {
-        told = told.excerpt(excerpt);
-    }
-    match (error, error.hint()) {
-        (_, Some(hint)) => told.hint(hint),
-        (Error::Resources { .. }, None) => {
-            told.hint("allow more with `--memory-limit`, or ask for less")
-        }
-        (Error::Timeout { .. }, None) => told.hint("allow more with `--timeout`, or ask for less"),
-        _ => told,
+    let told = CommandError::of_query(error);
+    let place = error
+        .position()
+        .map(|position| (position.line, position.column));
+    match place.and_then(|place| excerpt(sql, place, error.length())) {
+        Some(excerpt) => told.excerpt(excerpt),
+        None => told,
     }
 }
 

@@ -111,3 +111,28 @@ fn an_exported_file_is_a_trace_too() {
         0o600
     );
 }
+
+#[cfg(feature = "query")]
+#[test]
+fn a_full_export_is_for_its_owner_only_and_never_written_over_a_file() {
+    let env = TestEnv::with_trace();
+    let args = [
+        "export",
+        "parquet",
+        "edge.kymo",
+        "--full",
+        "-o",
+        "full.parquet",
+    ];
+    let export = env.run(args);
+    assert!(export.status.success(), "{export:?}");
+    let said = String::from_utf8(export.stderr).unwrap();
+    assert!(said.starts_with("wrote 50 rows, "), "{said}");
+    let bytes = fs::read(env.path("full.parquet")).unwrap();
+    assert!(bytes.starts_with(b"PAR1") && bytes.ends_with(b"PAR1"));
+    let metadata = fs::metadata(env.path("full.parquet")).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+    let again = env.run(args);
+    assert!(matches!(again.status.code(), Some(2 | 3)), "{again:?}");
+    assert_eq!(fs::read(env.path("full.parquet")).unwrap(), bytes);
+}

@@ -127,54 +127,63 @@ impl LossReport {
 
     /// Writes the report for people, a few lines.
     pub fn summary(&self) -> String {
+        let resources = self
+            .resources
+            .values()
+            .filter(|count| count.events() > 0)
+            .count();
         let mut text = format!(
-            "imported {} events of {} resources from {} streams",
-            self.events(),
-            self.resources
-                .values()
-                .filter(|count| count.events() > 0)
-                .count(),
-            self.streams,
+            "imported {} of {} from {}",
+            of(self.events(), "event"),
+            of(resources as u64, "resource"),
+            of(self.streams, "stream"),
         );
         if let Some((first, last)) = self.time_span {
             line(&mut text, format_args!("  from {first} to {last}"));
         }
         let notes = [
-            (self.sum(|count| count.bookmarks), "bookmarks"),
+            (self.sum(|count| count.bookmarks), "bookmark", ""),
             (
                 self.sum(|count| count.duplicates),
-                "repeats of a version, left out",
+                "repeat",
+                " of a version, left out",
             ),
             (
                 self.sum(|count| count.inferred),
-                "deletes inferred from a later list",
+                "delete",
+                " inferred from a later list",
             ),
             (
                 self.sum(|count| count.errors),
-                "ERROR events, each the start of a gap",
+                "ERROR event",
+                ": a gap begins",
             ),
             (
                 self.sum(|count| count.rewinds),
-                "times resourceVersions went back: new epochs",
+                "new epoch",
+                ": resourceVersions went back",
             ),
             (
                 self.sum(|count| count.starts_inside),
-                "objects whose first event is not ADDED",
+                "object",
+                " whose first event is not ADDED",
             ),
-            (self.missing_times, "events without a receive time"),
+            (self.missing_times, "event", " without a receive time"),
             (
                 self.backward_times,
-                "events received before the one in front of them",
+                "event",
+                " received before the one in front of it",
             ),
             (
                 self.redacted_objects,
-                "objects from which something was dropped",
+                "object",
+                " from which something was dropped",
             ),
-            (self.unreadable, "lines or items that could not be read"),
-            (self.skipped.len() as u64, "files skipped"),
+            (self.unreadable, "value", " that could not be read"),
+            (self.skipped.len() as u64, "file", " skipped"),
         ];
-        for (number, what) in notes.into_iter().filter(|(number, _)| *number > 0) {
-            line(&mut text, format_args!("  {number} {what}"));
+        for (number, noun, what) in notes.into_iter().filter(|(number, _, _)| *number > 0) {
+            line(&mut text, format_args!("  {}{what}", of(number, noun)));
         }
         for unreadable in &self.unreadable_lines {
             let UnreadableLine {
@@ -198,6 +207,12 @@ impl LossReport {
         }
         text
     }
+}
+
+/// Writes `1 event` or `2 events`.
+fn of(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
 }
 
 /// Adds a line; writing to a String cannot fail.

@@ -210,9 +210,12 @@ fn fill(
         "report": &report,
     });
     writer.append(LogRecord::Lineage(lineage))?;
-    let mut maintenance = writer.maintenance();
-    writer.close(Cause::Stop)?;
-    maintenance.run_once()?;
+    // The session ends when the source ends, not now, and nothing is left that is not sealed.
+    if let Some((_, ts)) = report.time_span {
+        let cause = Cause::Stop;
+        writer.append(LogRecord::SessionEnd { ts, cause })?;
+    }
+    writer.seal_now()?;
     Ok(report)
 }
 
