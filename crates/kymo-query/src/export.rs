@@ -94,8 +94,7 @@ fn write(source: &TraceSource, file: File, output: &Path) -> Result<Exported, Er
     }
     writer.finish().map_err(failed)?;
     let bytes = writer.bytes_written() as u64;
-    let file = writer.into_inner().map_err(failed)?;
-    file.sync_all().map_err(|source| Error::Export {
+    writer.inner().sync_all().map_err(|source| Error::Export {
         path: output.to_owned(),
         source: Arc::new(source),
     })?;

@@ -28,7 +28,7 @@
 //! Trace files and statements are not trusted.
 //!
 //! 1. A text holds exactly one statement, and that is a query, an EXPLAIN of one, SHOW TABLES,
-//!    SHOW COLUMNS, SHOW FUNCTIONS or DESCRIBE; see [`mod@statement`].
+//!    SHOW COLUMNS, SHOW FUNCTIONS or DESCRIBE.
 //! 2. The engine refuses plans that define, write or set anything.
 //! 3. The session has no file formats, table factories, table functions, tables by URL or object
 //!    stores; its catalog takes nothing new.

@@ -1,6 +1,7 @@
 //! Where the rows of a session come from.
 
 mod logical;
+mod reading;
 mod trace;
 
 use std::fmt;
