@@ -40,7 +40,14 @@ impl Recorder {
         let kubeconfig = folder.path().join("kubeconfig");
         server.write_kubeconfig(&kubeconfig)?;
         let child = Command::new(env!("CARGO_BIN_EXE_kymo"))
-            .args(["record", "--memory-budget", "96MiB", "--resources", "configmaps", "-o"])
+            .args([
+                "record",
+                "--memory-budget",
+                "96MiB",
+                "--resources",
+                "configmaps",
+                "-o",
+            ])
             .arg(folder.path().join("trace"))
             .env("KUBECONFIG", kubeconfig)
             .stdout(Stdio::null())
@@ -77,7 +84,12 @@ fn is_settled(folder: &Path) -> bool {
     let logs = std::fs::read_dir(folder).map_or(0, |entries| {
         entries
             .filter_map(Result::ok)
-            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "wal"))
+            .filter(|entry| {
+                entry
+                    .path()
+                    .extension()
+                    .is_some_and(|extension| extension == "wal")
+            })
             .count()
     });
     logs <= 1
@@ -112,8 +124,13 @@ async fn main() -> anyhow::Result<()> {
     let (floor, _) = measure(0).await?;
     let (peak, events) = measure(objects).await?;
     let (floor, peak) = (floor as f64 / 1e6, peak as f64 / 1e6);
-    println!("{objects} objects, {events} events: peak {peak:.0} MB; with nothing to record {floor:.0} MB");
-    println!("{:.0} bytes per live object", (peak - floor) * 1e6 / objects.max(1) as f64);
+    println!(
+        "{objects} objects, {events} events: peak {peak:.0} MB; with nothing to record {floor:.0} MB"
+    );
+    println!(
+        "{:.0} bytes per live object",
+        (peak - floor) * 1e6 / objects.max(1) as f64
+    );
     anyhow::ensure!(events >= objects, "only {events} events were recorded");
     Ok(())
 }
