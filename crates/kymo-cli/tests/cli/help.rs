@@ -3,17 +3,359 @@ use crate::environment::{TestEnv, snapshot};
 #[cfg(feature = "query")]
 #[test]
 fn the_help_of_kymo_is_known() {
-    snapshot!(TestEnv::new(), ["--help"], @"");
+    snapshot!(TestEnv::new(), ["--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Records the timeline of every object of a Kubernetes cluster, and answers questions about it.
+
+    A TRACE is a directory or one `.parquet` file. Results go to stdout, messages to stderr.
+
+    Exit status: 0 done; 1 the answer is no; 2 the command line or a statement is wrong; 3 the cluster,
+    the disk or a permission is in the way; 4 the data is damaged; 70 a bug in kymo.
+
+    Usage: kymo [OPTIONS] <COMMAND>
+
+    Commands:
+      record       Record a cluster into a trace
+      import       Make a trace out of what another tool recorded
+      export       Write a trace in another format
+      inspect      Show what is in a trace
+      query        Answer a question about a trace in SQL
+      check        Read every byte of a trace and say what is wrong
+      repair       Copy all that is readable of a damaged trace into a new one
+      rbac         Print the least role that recording needs, or check what you may do
+      completions  Print a script that completes kymo's command line in a shell
+      help         Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
 }
 
 #[test]
 fn the_help_of_every_command_is_known() {
     let env = TestEnv::new();
-    snapshot!(env, ["record", "--help"], @"");
-    snapshot!(env, ["import", "watch", "--help"], @"");
-    snapshot!(env, ["check", "--help"], @"");
-    snapshot!(env, ["export", "parquet", "--help"], @"");
-    snapshot!(env, ["rbac", "--help"], @"");
+    snapshot!(env, ["record", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Record a cluster into a trace
+
+    Lists and watches every resource that may be listed and watched, or the ones asked for, and writes
+    each change to TRACE as it comes. A trace that exists is continued where it ended, if it is of the
+    same cluster. Interrupt it to stop: everything received is kept.
+
+    The data of Secrets and the annotation in which kubectl repeats an object are never written.
+
+    Usage: kymo record [OPTIONS]
+
+    Options:
+          --context <CONTEXT>
+              The context of the kubeconfig [default: its current one]
+
+          --kubeconfig <FILE>
+              The kubeconfig [default: $KUBECONFIG, ~/.kube/config, or the pod's service account]
+
+      -n, --namespace <NAMESPACE>
+              Only this namespace; may be given more than once
+
+      -A, --all-namespaces
+              All namespaces, and what is in none; the default
+
+          --resources <LIST>
+              Only these resources, by the names that kubectl takes, such as `pods,deployments.apps`
+
+      -l, --selector <SELECTOR>
+              Only objects with these labels, such as `app=web`
+
+          --for <DURATION>
+              Stop after this time, such as `10m`; without it, when interrupted
+
+      -o, --output <TRACE>
+              The trace: a directory, made if it does not exist [default: recording-TIME.kymo]
+
+          --memory-budget <SIZE>
+              Memory to stay under
+              
+              [default: 256MiB]
+
+          --metrics <ADDRESS>
+              Serve Prometheus metrics and health on this loopback address, such as `127.0.0.1:9464`
+
+          --no-managed-fields
+              Drop metadata.managedFields, which say who changed a field
+
+          --secrets-metadata
+              Record Secrets too: their metadata, never their data
+
+          --assume-same-cluster
+              Append to a trace although it cannot be shown to be of this cluster
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["import", "watch", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Import raw watch streams
+
+    Reads JSON values, a line each or pretty-printed, of the forms `{"recv": TIME, "event": …}`,
+    `{"recv": TIME, "list": …}`, `{"type": …, "object": …}` (what `kubectl get RES --watch
+    --output-watch-events -o json` prints) and lists. A PATH is a file, a folder, a tar or zip archive,
+    each compressed with gzip or zstd or not, or `-` for standard input. A file name such as
+    `apps_v1_deployments.ndjson` tells the resource.
+
+    Streams with receive times are merged in their order. What could not be taken over is reported at
+    the end, and in the trace's lineage. A failed import leaves nothing behind.
+
+    Usage: kymo import watch [OPTIONS] --output <TRACE> <PATH>...
+
+    Arguments:
+      <PATH>...
+              Files, folders, archives or `-`
+
+    Options:
+      -o, --output <TRACE>
+              The trace to make: a directory, or one file if the name ends in `.parquet`
+
+          --start <TIME>
+              The time of the first event, where the input has no receive times (RFC 3339)
+
+          --interval <DURATION>
+              The time between two events, with --start
+              
+              [default: 1ms]
+
+          --live
+              Take the time at which each event is read, for a stream that is just being written
+
+          --no-managed-fields
+              Drop metadata.managedFields, which say who changed a field
+
+          --max-value <SIZE>
+              The longest line or item of a list; longer ones are reported and left out
+              
+              [default: 8MiB]
+
+          --max-decoded <SIZE>
+              How much the input may decompress to
+              
+              [default: 256GiB]
+
+          --max-ratio <N>
+              How many times its size an input may decompress to
+              
+              [default: 2000]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["check", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Read every byte of a trace and say what is wrong
+
+    Exit status: 0 all is well, or only what a crash leaves behind; 1 something is odd but everything
+    can be read; 4 something cannot be read.
+
+    Usage: kymo check [OPTIONS] <TRACE>
+
+    Arguments:
+      <TRACE>
+              The trace
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["export", "parquet", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Write a trace as one Parquet file
+
+    The file is a trace itself, as small as kymo can make it: keyframes and patches in documented
+    columns. With --full it is the table `events` as SQL shows it, one whole object a row, for tools
+    that do not know kymo.
+
+    Usage: kymo export parquet [OPTIONS] --output <FILE> <TRACE>
+
+    Arguments:
+      <TRACE>
+              The trace
+
+    Options:
+      -o, --output <FILE>
+              The file to make; must not exist
+
+          --full
+              One whole object a row
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["rbac", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Print the least role that recording needs, or check what you may do
+
+    Asks the cluster what it serves and prints a cluster role (or a role for each namespace) with `list`
+    and `watch` on just that: never Secrets unless asked for, never anything that writes.
+
+    Usage: kymo rbac [OPTIONS]
+
+    Options:
+          --context <CONTEXT>
+              The context of the kubeconfig [default: its current one]
+
+          --kubeconfig <FILE>
+              The kubeconfig [default: $KUBECONFIG, ~/.kube/config, or the pod's service account]
+
+      -n, --namespace <NAMESPACE>
+              Only this namespace; may be given more than once
+
+      -A, --all-namespaces
+              All namespaces, and what is in none; the default
+
+          --resources <LIST>
+              Only these resources, by the names that kubectl takes, such as `pods,deployments.apps`
+
+          --secrets-metadata
+              Include Secrets, as `kymo record --secrets-metadata` needs
+
+          --name <NAME>
+              The name of the role
+              
+              [default: kymo-recorder]
+
+          --check
+              Compare with what you may do: exit status 1 if something is missing
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
 }
 
 #[test]
@@ -32,10 +374,51 @@ fn a_plugin_of_kubectl_goes_by_its_name() {
 #[test]
 fn a_wrong_command_line_is_told_and_exits_with_2() {
     let env = TestEnv::new();
-    snapshot!(env, ["recrod"], @"");
-    snapshot!(env, ["inspect"], @"");
-    snapshot!(env, ["inspect", "--format", "json"], @"");
-    snapshot!(env, ["record", "--for", "soon"], @"");
+    snapshot!(env, ["recrod"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: unrecognized subcommand 'recrod'
+
+      tip: a similar subcommand exists: 'record'
+
+    Usage: kymo [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    "#);
+    snapshot!(env, ["inspect"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: the following required arguments were not provided:
+      <TRACE>
+
+    Usage: kymo inspect <TRACE>
+
+    For more information, try '--help'.
+    "#);
+    snapshot!(env, ["inspect", "--format", "json"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    {"error":{"kind":"usage","exit_code":2,"message":"the following required arguments were not provided: <TRACE>","causes":[],"hints":[]}}
+    "#);
+    snapshot!(env, ["record", "--for", "soon"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: invalid value 'soon' for '--for <DURATION>': `soon` is not a duration such as `10m` or `1h30m`
+
+    For more information, try '--help'.
+    "#);
 }
 
 #[test]
@@ -75,5 +458,14 @@ fn a_time_that_is_none_is_told() {
     let mut command = env.command(["rbac"]);
     command.env("KYMO_NOW", "yesterday");
     env.settings()
-        .bind(|| insta_cmd::assert_cmd_snapshot!(command, @""));
+        .bind(|| insta_cmd::assert_cmd_snapshot!(command, @r#"
+        success: false
+        exit_code: 2
+        ----- stdout -----
+
+        ----- stderr -----
+        error: cannot use the time of KYMO_NOW
+          caused by: `yesterday` is not an RFC 3339 time such as 2026-11-21T02:07:16Z
+          caused by: premature end of input
+        "#));
 }

@@ -8,10 +8,47 @@ const COUNT: &str =
 #[test]
 fn answers_come_as_table_csv_json_and_lines() {
     let env = TestEnv::with_trace();
-    snapshot!(env, ["query", "edge.kymo", COUNT], @"");
-    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "csv"], @"");
-    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "json"], @"");
-    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "ndjson"], @"");
+    snapshot!(env, ["query", "edge.kymo", COUNT], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    kind       type       n
+    ---------  --------  --
+    Event      ADDED     13
+    Pod        MODIFIED   8
+    Namespace  ADDED      6
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "csv"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    kind,type,n
+    Event,ADDED,13
+    Pod,MODIFIED,8
+    Namespace,ADDED,6
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "json"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    [{"kind":"Event","type":"ADDED","n":13},{"kind":"Pod","type":"MODIFIED","n":8},{"kind":"Namespace","type":"ADDED","n":6}]
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["query", "edge.kymo", COUNT, "--format", "ndjson"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    {"kind":"Event","type":"ADDED","n":13}
+    {"kind":"Pod","type":"MODIFIED","n":8}
+    {"kind":"Namespace","type":"ADDED","n":6}
+
+    ----- stderr -----
+    "#);
 }
 
 #[test]
@@ -39,11 +76,58 @@ fn objects_are_reached_into_and_come_out_as_json() {
 fn a_statement_that_is_wrong_is_shown_with_a_mark() {
     let env = TestEnv::with_trace();
     fs::write(env.path("wrong.sql"), "SELECT kind,\n  nam\nFROM events").unwrap();
-    snapshot!(env, ["query", "edge.kymo", "SELECT kind events FROM ,"], @"");
-    snapshot!(env, ["query", "edge.kymo", "-f", "wrong.sql"], @"");
-    snapshot!(env, ["query", "edge.kymo", "SELECT * FROM evnts"], @"");
-    snapshot!(env, ["query", "edge.kymo", "SELECT * FROM evnts", "--format", "json"], @"");
-    snapshot!(env, ["query", "edge.kymo", "-f", "missing.sql"], @"");
+    snapshot!(env, ["query", "edge.kymo", "SELECT kind events FROM ,"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: syntax error: Expected: identifier, found: ,
+        |
+      1 | SELECT kind events FROM ,
+        |                         ^
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "-f", "wrong.sql"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no column `nam`; did you mean `name`?
+        |
+      2 |   nam
+        |   ^^^
+    hint: `DESCRIBE events` lists the columns of a table
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT * FROM evnts"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no table `evnts`; did you mean `events`?
+        |
+      1 | SELECT * FROM evnts
+        |               ^^^^^
+    hint: `SHOW TABLES` lists the tables
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT * FROM evnts", "--format", "json"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    {"error":{"kind":"usage","exit_code":2,"message":"no table `evnts`; did you mean `events`?","causes":[],"hints":["`SHOW TABLES` lists the tables"]}}
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "-f", "missing.sql"], @r#"
+    success: false
+    exit_code: 3
+    ----- stdout -----
+
+    ----- stderr -----
+    error: cannot read `missing.sql`
+      caused by: No such file or directory (os error 2)
+    "#);
 }
 
 #[test]
@@ -81,5 +165,15 @@ fn a_gap_inside_the_question_is_told_on_stderr() {
     .unwrap();
     let import = env.run(["import", "watch", "core_v1_nodes.ndjson", "-o", "n.kymo"]);
     assert!(import.status.success(), "{import:?}");
-    snapshot!(env, ["query", "n.kymo", "SELECT count(*) AS n FROM events"], @"");
+    snapshot!(env, ["query", "n.kymo", "SELECT count(*) AS n FROM events"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    n
+    -
+    2
+
+    ----- stderr -----
+    note: 3 gaps of 42 s together in nodes (uncertain); see `coverage`
+    "#);
 }

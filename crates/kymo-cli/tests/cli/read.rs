@@ -11,7 +11,38 @@ fn inspect_shows_what_is_in_a_trace() {
     settings.add_filter(r"\d+\.\d kB", "[SIZE]");
     settings.add_filter(r"\d+\.\d bytes each", "[EACH]");
     settings.bind(|| {
-        insta_cmd::assert_cmd_snapshot!(env.command(["inspect", "edge.kymo"]), @"");
+        insta_cmd::assert_cmd_snapshot!(env.command(["inspect", "edge.kymo"]), @r#"
+        success: true
+        exit_code: 0
+        ----- stdout -----
+        trace     edge.kymo ([SIZE], 1 segment, 0 logs)
+        id        f1bbcdcb-fa53-40af-9ce6-0302e76e41a8 (format 1.0)
+        cluster   unknown
+        time      2026-11-21T02:06:57.023417843Z to 2026-11-21T02:14:29.984343130Z (453.0 s)
+        events    50, 0.1/s, [EACH]
+
+        resource                         added  modified  deleted  unreadable  events  per minute
+        -------------------------------  -----  --------  -------  ----------  ------  ----------
+        events                              13         0        0           0      13         1.7
+        pods                                 2         8        0           0      10         1.3
+        backups.storage.example.com          3         0        3           0       6         0.8
+        namespaces                           6         0        0           0       6         0.8
+        deployments.apps                     1         3        0           0       4         0.5
+        endpointslices.discovery.k8s.io      1         2        0           0       3         0.4
+        replicasets.apps                     1         2        0           0       3         0.4
+        services                             2         0        0           0       2         0.3
+        configmaps                           1         0        0           0       1         0.1
+        secrets                              1         0        0           0       1         0.1
+        serviceaccounts                      1         0        0           0       1         0.1
+
+        session 1: import watch (kymo [VERSION]), began 2026-11-22T08:00:00.000000000Z
+          dropped: data and stringData of Secrets; the annotation kubectl.kubernetes.io/last-applied-configuration
+
+        coverage  11 feeds, 0 gaps
+        lineage   import watch, kymo [VERSION], 2026-11-22T08:00:00.000000000Z
+
+        ----- stderr -----
+        "#);
     });
 }
 
@@ -47,16 +78,53 @@ fn what_is_no_trace_is_told() {
     fs::create_dir(env.path("folder")).unwrap();
     fs::write(env.path("folder/file"), "x").unwrap();
     fs::write(env.path("file.parquet"), "PAR1 but no more").unwrap();
-    snapshot!(env, ["inspect", "nowhere.kymo"], @"");
-    snapshot!(env, ["inspect", "folder"], @"");
-    snapshot!(env, ["inspect", "folder", "--format", "json"], @"");
-    snapshot!(env, ["check", "file.parquet"], @"");
+    snapshot!(env, ["inspect", "nowhere.kymo"], @r#"
+    success: false
+    exit_code: 3
+    ----- stdout -----
+
+    ----- stderr -----
+    error: cannot open `nowhere.kymo`: entity not found
+    "#);
+    snapshot!(env, ["inspect", "folder"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `folder` is not a trace: it has no manifest
+    hint: a trace is a directory that kymo made, or a `.parquet` file that it exported
+    "#);
+    snapshot!(env, ["inspect", "folder", "--format", "json"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    {"error":{"kind":"usage","exit_code":2,"message":"`folder` is not a trace: it has no manifest","causes":[],"hints":["a trace is a directory that kymo made, or a `.parquet` file that it exported"]}}
+    "#);
+    snapshot!(env, ["check", "file.parquet"], @r#"
+    success: false
+    exit_code: 4
+    ----- stdout -----
+
+    ----- stderr -----
+    error: segment `file.parquet`: not a segment: it does not end as a Parquet file does
+    hint: `kymo check` lists what is readable; `kymo repair` writes a copy of it
+    "#);
 }
 
 #[test]
 fn a_whole_trace_passes_the_check() {
     let env = TestEnv::with_trace();
-    snapshot!(env, ["check", "edge.kymo"], @"");
+    snapshot!(env, ["check", "edge.kymo"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    no findings: 50 events in 1 segment and 0 logs
+
+    ----- stderr -----
+    "#);
 }
 
 #[test]
@@ -88,7 +156,15 @@ fn a_damaged_trace_fails_the_check_and_repair_copies_the_rest() {
     assert_eq!(repair.status.code(), Some(0), "{repair:?}");
     let check = env.run(["check", "fixed.kymo"]);
     assert_eq!(check.status.code(), Some(0), "{check:?}");
-    snapshot!(env, ["repair", "edge.kymo", "-o", "fixed.kymo"], @"");
+    snapshot!(env, ["repair", "edge.kymo", "-o", "fixed.kymo"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `fixed.kymo` exists already
+    hint: name a place where nothing is
+    "#);
 }
 
 #[test]
