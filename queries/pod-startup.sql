@@ -29,55 +29,45 @@ pods AS (
   GROUP BY uid
 ),
 transitions AS (
-  SELECT 1 AS place, 'pod_startup' AS transition, creation_seen, (running - first_seen) / 1e9 AS seconds
-  FROM pods
-  UNION ALL
-  SELECT 2, 'create_to_schedule', creation_seen, (scheduled - first_seen) / 1e9
-  FROM pods
-  UNION ALL
-  SELECT 3, 'schedule_to_run', creation_seen, (running - scheduled) / 1e9
-  FROM pods
-),
-ranked AS (
   SELECT
-    transition,
-    seconds,
-    row_number() OVER (PARTITION BY transition ORDER BY seconds) AS rank,
-    count(*) OVER (PARTITION BY transition) AS n
-  FROM transitions
-  WHERE creation_seen AND seconds IS NOT NULL
+    creation_seen,
+    unnest(make_array(1, 2, 3)) AS place,
+    unnest(make_array('pod_startup', 'create_to_schedule', 'schedule_to_run')) AS transition,
+    unnest(make_array(
+      (running - first_seen) / 1e9,
+      (scheduled - first_seen) / 1e9,
+      (running - scheduled) / 1e9
+    )) AS seconds
+  FROM pods
 ),
-summary AS (
-  SELECT
-    transition,
-    max(n) AS n,
-    avg(seconds) AS mean,
-    min(seconds) FILTER (WHERE rank >= n * 0.50) AS p50,
-    min(seconds) FILTER (WHERE rank >= n * 0.90) AS p90,
-    min(seconds) FILTER (WHERE rank >= n * 0.99) AS p99,
-    max(seconds) AS max
-  FROM ranked
-  GROUP BY transition
-),
-counted AS (
+measured AS (
   SELECT
     place,
     transition,
-    count(*) FILTER (WHERE creation_seen AND seconds IS NULL) AS not_reached,
-    count(*) FILTER (WHERE NOT creation_seen) AS existed_before
+    creation_seen,
+    CASE WHEN creation_seen THEN seconds END AS seconds
   FROM transitions
-  GROUP BY place, transition
+),
+ranked AS (
+  SELECT
+    place,
+    transition,
+    creation_seen,
+    seconds,
+    row_number() OVER (PARTITION BY transition ORDER BY seconds NULLS LAST) AS rank,
+    count(seconds) OVER (PARTITION BY transition) AS n
+  FROM measured
 )
 SELECT
-  counted.transition,
-  coalesce(summary.n, 0) AS n,
-  summary.mean,
-  summary.p50,
-  summary.p90,
-  summary.p99,
-  summary.max,
-  counted.not_reached,
-  counted.existed_before
-FROM counted
-LEFT JOIN summary ON counted.transition = summary.transition
-ORDER BY counted.place
+  transition,
+  max(n) AS n,
+  avg(seconds) AS mean,
+  min(seconds) FILTER (WHERE rank >= n * 0.50) AS p50,
+  min(seconds) FILTER (WHERE rank >= n * 0.90) AS p90,
+  min(seconds) FILTER (WHERE rank >= n * 0.99) AS p99,
+  max(seconds) AS max,
+  count(*) FILTER (WHERE creation_seen AND seconds IS NULL) AS not_reached,
+  count(*) FILTER (WHERE NOT creation_seen) AS existed_before
+FROM ranked
+GROUP BY place, transition
+ORDER BY place
