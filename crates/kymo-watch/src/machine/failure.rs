@@ -215,7 +215,10 @@ impl FeedMachine {
             Activity::Connecting { .. }
             | Activity::ConnectingList { .. }
             | Activity::Probing { .. }
-            | Activity::Listing { .. } => self.retry(now, None, message),
+            | Activity::Listing { .. } => {
+                self.unreachable = true;
+                self.retry(now, None, message);
+            }
             Activity::Starting
             | Activity::Waiting { .. }
             | Activity::Stopping

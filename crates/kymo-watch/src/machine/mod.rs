@@ -104,6 +104,8 @@ pub struct FeedMachine {
     /// 410, rewinds and refused versions without a readable line in between.
     resets_in_a_row: u32,
     refusals_in_a_row: u32,
+    /// Whether the server could not be reached: what answers next may have an older history.
+    unreachable: bool,
     too_new_in_a_row: u32,
     watches: u64,
     counters: Counters,
@@ -225,6 +227,7 @@ impl FeedMachine {
             bookmark_interval: None,
             resets_in_a_row: 0,
             refusals_in_a_row: 0,
+            unreachable: false,
             too_new_in_a_row: 0,
             watches: 0,
             counters: Counters::default(),
@@ -334,6 +337,7 @@ impl FeedMachine {
     fn go_on(&mut self, now: Timestamp, next: Next) {
         match next {
             Next::Page if self.relist.is_running() => self.ask_for_page(now),
+            Next::Resume if self.position.is_some() && self.unreachable => self.probe(now),
             Next::Resume if self.position.is_some() => self.open_watch(now),
             Next::Resume | Next::List | Next::Page => self.begin_list(now),
         }

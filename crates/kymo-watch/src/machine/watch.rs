@@ -293,6 +293,7 @@ impl FeedMachine {
             | Activity::ConnectingList { .. }
             | Activity::Probing { .. }
             | Activity::Listing { .. } => {
+                self.unreachable = true;
                 self.retry(now, None, "the server does not answer".to_owned());
             }
             Activity::Starting | Activity::Stopping | Activity::Stopped => {}
@@ -310,11 +311,19 @@ impl FeedMachine {
         if spoke {
             self.open_watch(now);
         } else {
-            self.activity = Activity::Probing {
-                since: now,
-                found: None,
-            };
-            self.request(Request::Probe);
+            self.probe(now);
         }
+    }
+
+    /// Asks for the server's version before the watch is resumed. A watch from a version that the
+    /// server does not have yet would be silent, and once the server has passed it, resume with
+    /// versions of another history.
+    pub(super) fn probe(&mut self, now: Timestamp) {
+        self.unreachable = false;
+        self.activity = Activity::Probing {
+            since: now,
+            found: None,
+        };
+        self.request(Request::Probe);
     }
 }

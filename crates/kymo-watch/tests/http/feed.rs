@@ -147,6 +147,15 @@ async fn run(client: Client, config: FeedConfig, sink: &Kept) {
         .unwrap();
 }
 
+/// Answers a watch with a stream, and the question for the server's version with 10.
+fn answer(path: &str, events: &[String], end: End) -> Reply {
+    if path.contains("watch=1") {
+        Reply::stream(events, end)
+    } else {
+        Reply::json(r#"{"metadata":{"resourceVersion":"10"},"items":[]}"#)
+    }
+}
+
 fn event(rv: usize) -> String {
     format!(
         r#"{{"type":"MODIFIED","object":{{"kind":"Thing","apiVersion":"apps/v1","metadata":{{"name":"a","namespace":"n","uid":"u","resourceVersion":"{rv}"}},"x":{rv}.0e0}}}}"#
@@ -300,7 +309,7 @@ async fn a_dead_connection_is_noticed_within_150_seconds_and_resumed_without_a_g
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_answers_is_asked_again() {
     let (client, record) =
-        serve(|_, number| (number > 0).then(|| Reply::stream(&[event(11)], End::Stall)));
+        serve(|path, number| (number > 0).then(|| answer(path, &[event(11)], End::Stall)));
     let sink = Kept::until(1);
     run(client, resuming("10"), &sink).await;
     let after = record.asked()[1].after;
@@ -367,12 +376,12 @@ async fn a_410_as_a_status_of_the_watch_costs_one_list_and_one_watch() {
 /// Fault table row 15.
 #[tokio::test(start_paused = true)]
 async fn pages_of_a_proxy_make_no_events() {
-    let (client, _) = serve(|_, number| {
+    let (client, _) = serve(|path, number| {
         Some(match number {
             0 => Reply::status(502, "<html><h1>Bad Gateway</h1></html>"),
             1 => Reply::stream(&["<html>log in</html>".into()], End::Clean)
                 .header("content-type", "text/html"),
-            _ => Reply::stream(&[event(11)], End::Stall),
+            _ => answer(path, &[event(11)], End::Stall),
         })
     });
     let sink = Kept::until(1);

@@ -255,6 +255,8 @@ fn out_of_contact_for_long_is_a_gap_that_closes_without_loss() {
         1,
         "{log:?}"
     );
+    bench.page(11, "", &[]);
+    assert_eq!(bench.take(), ["watch 11"]);
     bench.input(Input::Opened);
     bench.line(&bookmark_line(11, false));
     let log = bench.take();
@@ -269,6 +271,8 @@ fn a_request_without_an_answer_is_given_up() {
     assert_eq!(bench.tick(), Duration::from_mins(1));
     assert_eq!(bench.take().last().unwrap(), "hang up");
     bench.tick();
+    assert_eq!(bench.take(), ["probe"]);
+    bench.page(12, "", &[]);
     assert_eq!(bench.take(), ["watch 12"]);
 }
 

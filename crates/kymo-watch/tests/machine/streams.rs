@@ -231,6 +231,22 @@ fn a_silent_watch_from_the_future_is_found_by_a_probe() {
     );
 }
 
+/// Fault table row 12.
+#[test]
+fn a_server_that_could_not_be_reached_is_asked_for_its_version_before_the_watch_goes_on() {
+    for (version, expected) in [(9, "page 500"), (12, "watch 11")] {
+        let mut bench = Bench::watching();
+        bench.input(Input::Failed("connection reset by peer".into()));
+        assert_eq!(bench.take(), ["watch 11"]);
+        bench.input(Input::Failed("connection refused".into()));
+        bench.tick();
+        assert_eq!(bench.take().last().unwrap(), "probe");
+        bench.page(version, "", &[]);
+        assert_eq!(bench.take().last().unwrap(), expected);
+        assert_eq!(bench.status().epoch, u32::from(version == 9));
+    }
+}
+
 #[test]
 fn a_probe_that_finds_nothing_wrong_resumes() {
     let mut bench = Bench::resumed(1000, &[]);
