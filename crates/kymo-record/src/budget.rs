@@ -13,6 +13,7 @@ pub(crate) const PARALLEL_LISTS: usize = 4;
 /// | in flight | 1/4 | what feeds have delivered and the log has not taken |
 /// | pages | 1/4 | four lists at once, a page each |
 /// | seal | 3/16 | the bodies held while a log becomes a segment |
+/// | row group | 1/8 | the part of a segment that is held until it is whole |
 /// | line | 1/16, at most 8 MiB | the longest line of a watch |
 ///
 /// The rest is for the table of live objects (about 100 bytes each), the log's buffer, sockets
@@ -23,6 +24,7 @@ pub(crate) struct Budget {
     pub(crate) in_flight: usize,
     page: usize,
     seal: usize,
+    row_group: usize,
     line: usize,
 }
 
@@ -42,6 +44,7 @@ impl Budget {
             in_flight: share(1, 4),
             page: share(1, 4) / PARALLEL_LISTS,
             seal: share(3, 16),
+            row_group: share(1, 8),
             line: share(1, 16),
         })
     }
@@ -55,6 +58,8 @@ impl Budget {
     /// Lowers what would not fit.
     pub(crate) fn fit_writer(&self, options: &mut WriterOptions) {
         options.seal_chunk_bytes = options.seal_chunk_bytes.min(self.seal);
+        let segment = &mut options.segment;
+        segment.row_group_bytes = segment.row_group_bytes.min(self.row_group);
     }
 }
 
@@ -70,8 +75,9 @@ mod tests {
             1 << 40,
         ] {
             let budget = Budget::divide(total).unwrap();
-            let parts = budget.in_flight + PARALLEL_LISTS * budget.page + budget.seal + budget.line;
-            assert!(parts as u64 <= total / 4 * 3, "{budget:?}");
+            let writing = budget.seal + budget.row_group;
+            let parts = budget.in_flight + PARALLEL_LISTS * budget.page + writing + budget.line;
+            assert!(parts as u64 <= total / 8 * 7, "{budget:?}");
             let mut feed = FeedOptions::default();
             budget.fit_feed(&mut feed);
             assert!(feed.page_bytes <= budget.page && feed.line_bytes <= budget.line);
