@@ -14,8 +14,8 @@ use crate::ui::Ui;
 ///
 /// The tables are `events` (one row for each observed change), `coverage` (what was observed and
 /// what not), `feeds` and `sessions`; `SHOW TABLES` and `DESCRIBE events` tell more. The dialect
-/// is PostgreSQL's: `object -> 'spec' ->> 'nodeName'` reaches into objects. A query can only read
-/// the trace.
+/// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. A query can only
+/// read the trace.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryArgs {
     /// The trace

@@ -457,8 +457,8 @@ fn a_time_that_is_none_is_told() {
     let env = TestEnv::new();
     let mut command = env.command(["rbac"]);
     command.env("KYMO_NOW", "yesterday");
-    env.settings()
-        .bind(|| insta_cmd::assert_cmd_snapshot!(command, @r#"
+    env.settings().bind(|| {
+        insta_cmd::assert_cmd_snapshot!(command, @r#"
         success: false
         exit_code: 2
         ----- stdout -----
@@ -467,5 +467,6 @@ fn a_time_that_is_none_is_told() {
         error: cannot use the time of KYMO_NOW
           caused by: `yesterday` is not an RFC 3339 time such as 2026-11-21T02:07:16Z
           caused by: premature end of input
-        "#));
+        "#)
+    });
 }
