@@ -5,6 +5,12 @@
 //! them and seals, next to that of one that has nothing to record. `KYMO_BENCH_OBJECTS` sets the
 //! number of objects.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
+
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,7 +21,7 @@ use serde_json::{Value, json};
 const OBJECTS: u64 = 100_000;
 const CHANGES: u64 = 20_000;
 
-/// A ConfigMap of about two kilobytes, most of which differs between objects.
+/// A `ConfigMap` of about two kilobytes, most of which differs between objects.
 fn config_map(number: u64) -> Value {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let lines: Vec<String> = (0..40)

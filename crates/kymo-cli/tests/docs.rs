@@ -8,11 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 fn documents() -> Vec<PathBuf> {
-    let docs = fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let docs = fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut documents: Vec<PathBuf> = docs
         .chain([root().join("README.md")])
         .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
@@ -38,7 +43,11 @@ fn commands(text: &str) -> Vec<String> {
 #[test]
 fn every_command_of_the_documents_works_in_their_order() {
     let bin = Path::new(env!("CARGO_BIN_EXE_kymo")).parent().unwrap();
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+    let path = format!(
+        "{}:{}",
+        bin.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
     let mut count = 0;
     for document in documents() {
         let folder = tempfile::tempdir().unwrap();

@@ -100,10 +100,10 @@ impl Contents {
     pub(crate) fn load(directory: &Directory) -> Result<Self, Error> {
         let mut found = survey(directory)?;
         for _ in 0..ATTEMPTS {
-            if found.missing_files.is_empty() {
-                if let Some(contents) = Self::try_load(directory, &found)? {
-                    return Ok(contents);
-                }
+            if found.missing_files.is_empty()
+                && let Some(contents) = Self::try_load(directory, &found)?
+            {
+                return Ok(contents);
             }
             let again = survey(directory)?;
             if again.catalog == found.catalog {

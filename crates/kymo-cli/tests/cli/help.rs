@@ -467,6 +467,6 @@ fn a_time_that_is_none_is_told() {
         error: cannot use the time of KYMO_NOW
           caused by: `yesterday` is not an RFC 3339 time such as 2026-11-21T02:07:16Z
           caused by: premature end of input
-        "#)
+        "#);
     });
 }

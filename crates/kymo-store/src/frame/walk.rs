@@ -101,15 +101,12 @@ impl Walk {
             }
             return Ok(Some(self.arrive(from, header)));
         }
-        match self.find_frame(from + 1)? {
-            Some((to, header)) => {
-                self.queued = Some((to, header));
-                Ok(Some(Step::Damage { from }))
-            }
-            None => {
-                self.offset = self.end;
-                Ok(Some(Step::Tail { from, to: self.end }))
-            }
+        if let Some((to, header)) = self.find_frame(from + 1)? {
+            self.queued = Some((to, header));
+            Ok(Some(Step::Damage { from }))
+        } else {
+            self.offset = self.end;
+            Ok(Some(Step::Tail { from, to: self.end }))
         }
     }
 

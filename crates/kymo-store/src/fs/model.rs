@@ -224,6 +224,7 @@ impl ModelFs {
     }
 
     /// Makes a copy that shares nothing, locks and faults left out.
+    #[must_use]
     pub fn fork(&self) -> Self {
         let mut state = self.state().clone();
         state.locks.clear();
@@ -239,6 +240,7 @@ impl ModelFs {
 
     /// Gives the file system as it may be found after a power loss at this moment. Of the writes
     /// and names that were not synced each is kept, torn or lost, as `seed` has it.
+    #[must_use]
     pub fn after_crash(&self, seed: u64) -> Self {
         let survivor = self.fork();
         {
@@ -275,6 +277,7 @@ impl ModelFs {
     }
 
     /// Gives the file system as a killed process leaves it: everything written is there.
+    #[must_use]
     pub fn after_kill(&self) -> Self {
         self.fork()
     }

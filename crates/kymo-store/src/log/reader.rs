@@ -139,11 +139,8 @@ impl LogReader {
         let mut damage: Option<u64> = None;
         while let Some(step) = walk.step().map_err(Error::io("read", &self.path))? {
             match step {
-                Step::Damage { from, .. } => {
-                    damage.get_or_insert(from);
-                }
                 Step::Tail { from, to } if self.end.is_none() => summary.torn = Some((from, to)),
-                Step::Tail { from, .. } => {
+                Step::Damage { from, .. } | Step::Tail { from, .. } => {
                     damage.get_or_insert(from);
                 }
                 Step::Frame { offset, header } => {

@@ -60,7 +60,7 @@ impl Maintenance {
             .unwrap_or_else(PoisonError::into_inner);
         let mut work = Work::default();
         loop {
-            let numbers = self.next_logs()?;
+            let numbers = self.next_logs();
             if numbers.is_empty() {
                 break;
             }
@@ -105,7 +105,7 @@ impl Maintenance {
     }
 
     /// Returns closed logs that together are no larger than one full log.
-    fn next_logs(&self) -> Result<Vec<u32>, Error> {
+    fn next_logs(&self) -> Vec<u32> {
         let closed = self.shared.manifest().catalog.closed_logs();
         let limit = self.shared.options.rotate_bytes / 4;
         let mut bytes = 0;
@@ -117,7 +117,7 @@ impl Maintenance {
             bytes += end.length;
             numbers.push(log.number);
         }
-        Ok(numbers)
+        numbers
     }
 
     fn next_segments(&self) -> Result<Vec<u32>, Error> {

@@ -64,7 +64,7 @@ pub(crate) fn publish(shared: &Shared, product: Product<'_>) -> Result<SegmentEn
         bytes: summary.bytes,
         digest: hex(&summary.digest),
     };
-    let replaced = replaced_files(shared, &product.logs, product.segments);
+    let replaced = replaced_files(shared, product.logs, product.segments);
     shared.manifest().append(Entry::Sealed {
         segment: segment.clone(),
         logs: product.logs.to_vec(),

@@ -146,11 +146,11 @@ fn ops(batch: &RecordBatch, name: &'static str) -> Result<OpColumns, SegmentErro
         .cloned()
         .ok_or_else(wrong)?;
     Ok(OpColumns {
+        list,
         op,
         path,
         value,
         age,
-        list,
     })
 }
 

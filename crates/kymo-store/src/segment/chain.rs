@@ -131,11 +131,11 @@ pub(super) fn key_of(row: &Stored<'_>) -> ObjectKey {
 }
 
 /// Returns the value of an operation as JSON text; empty for a removal.
-pub(super) fn value_text<'a>(
+pub(super) fn value_text(
     row: u64,
     ts: i64,
-    value: OpValue<'a>,
-) -> Result<Cow<'a, str>, SegmentError> {
+    value: OpValue<'_>,
+) -> Result<Cow<'_, str>, SegmentError> {
     match value {
         OpValue::None => Ok(Cow::Borrowed("")),
         OpValue::Json(text) => Ok(Cow::Borrowed(text)),

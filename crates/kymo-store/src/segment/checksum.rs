@@ -210,15 +210,14 @@ impl<R: ChunkReader> Checked<R> {
         let first = start / BLOCK as u64 * BLOCK as u64;
         let last = (end.div_ceil(BLOCK as u64) * BLOCK as u64).min(self.covered);
         let bytes = self.inner.get_bytes(first, (last - first) as usize)?;
-        let mut number = (first / BLOCK as u64) as usize;
-        for block in bytes.chunks(BLOCK) {
+        let numbers = (first / BLOCK as u64) as usize..;
+        for (number, block) in numbers.zip(bytes.chunks(BLOCK)) {
             if self.blocks.get(number) != Some(&crc32c::crc32c(block)) {
                 return Err(ParquetError::General(format!(
                     "the bytes from {} are damaged",
                     number * BLOCK
                 )));
             }
-            number += 1;
         }
         Ok((first, bytes))
     }

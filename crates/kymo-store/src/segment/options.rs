@@ -1,9 +1,5 @@
 /// How a segment is written. The defaults are what `docs/layout.md` found best.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a variant that docs/layout.md measures"
-)]
 pub struct SegmentOptions {
     /// zstd level of the columns.
     pub zstd_level: i32,

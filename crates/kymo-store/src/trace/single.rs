@@ -80,7 +80,8 @@ impl Trace {
         meta.records.extend(records_of(contents, &logs, &numbers));
         meta.records.sort_by_key(|record| record.seq);
         meta.trace_id = contents.catalog.identity.trace_id;
-        meta.cluster_uid = contents.catalog.identity.cluster_uid.clone();
+        meta.cluster_uid
+            .clone_from(&contents.catalog.identity.cluster_uid);
         meta.feeds = contents
             .feeds
             .iter()

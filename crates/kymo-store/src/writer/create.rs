@@ -157,9 +157,8 @@ fn prepare(directory: &Directory) -> Result<(), Error> {
     match directory.fs.create_dir(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            let entries = match directory.fs.list(path) {
-                Ok(entries) => entries,
-                Err(_) => return Err(Error::Exists { path: path.clone() }),
+            let Ok(entries) = directory.fs.list(path) else {
+                return Err(Error::Exists { path: path.clone() });
             };
             let ours = [LOCK, BALLAST, QUARANTINE, "manifest.tmp"];
             if entries

@@ -216,6 +216,10 @@ impl Writer {
     }
 
     /// Appends a record. It commits by itself when enough has come together.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a record is given away: it is in the log from here on"
+    )]
     pub fn append(&mut self, record: LogRecord) -> Result<(), Error> {
         self.append_record(&record)
     }

@@ -1,4 +1,10 @@
 //! What the store promises, seen from outside.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod crash;
 mod damage;

@@ -160,7 +160,7 @@ fn a_whole_trace_becomes_one_file() {
     assert_eq!(rows(&one).unwrap(), rows(&whole).unwrap());
     assert_eq!(one.coverage(), whole.coverage());
     assert_eq!(one.identity(), whole.identity());
-    assert_eq!(one.lineage(), [step.clone()]);
+    assert_eq!(one.lineage(), std::slice::from_ref(&step));
     assert_eq!(whole.lineage(), [step]);
     assert_eq!(one.stats().counts, whole.stats().counts);
     assert_eq!(one.sessions().count(), 1);

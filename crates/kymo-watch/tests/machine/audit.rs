@@ -52,6 +52,7 @@ fn what_changes_during_an_audit_is_no_difference() {
 }
 
 /// A DELETED that the server never sent: the part of fault table row 13 without a server.
+/// Fault table row 13.
 #[test]
 fn a_swallowed_delete_is_found_and_repaired_by_one_audit() {
     let mut bench = auditing();
@@ -71,6 +72,7 @@ fn a_swallowed_delete_is_found_and_repaired_by_one_audit() {
     ));
 }
 
+/// Fault table row 13.
 #[test]
 fn a_swallowed_change_is_repaired_by_a_list_at_the_version_of_the_feed() {
     let mut bench = auditing();

@@ -40,7 +40,7 @@ struct Differ<'a> {
     changes: &'a mut Vec<Change>,
 }
 
-impl<'a> Differ<'a> {
+impl Differ<'_> {
     fn push(&mut self, edit: Edit, value: At) {
         self.changes.push(Change {
             edit,
