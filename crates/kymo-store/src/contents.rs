@@ -92,32 +92,27 @@ pub(crate) struct Contents {
 }
 
 /// How often an open starts again because a compaction took a file away meanwhile.
-const ATTEMPTS: u32 = 20;
+const ATTEMPTS: u32 = 1000;
 
 impl Contents {
     /// Reads a directory. Damage is told in the result; an error means that there is no trace, it
     /// is of a newer format, or the operating system refused.
     pub(crate) fn load(directory: &Directory) -> Result<Self, Error> {
         let mut found = survey(directory)?;
+        let mut settled = found.missing_files.is_empty();
         for _ in 0..ATTEMPTS {
-            if found.missing_files.is_empty()
-                && let Some(contents) = Self::try_load(directory, &found)?
-            {
+            if settled && let Some(contents) = Self::try_load(directory, &found)? {
                 return Ok(contents);
             }
             let again = survey(directory)?;
-            if again.catalog == found.catalog {
-                break;
-            }
+            // A file that the same manifest names before and after a look at the directory, and
+            // that is not there, was not replaced by another: it is gone.
+            settled = again.missing_files.is_empty()
+                || (again.catalog == found.catalog && again.missing_files == found.missing_files);
             found = again;
         }
-        // Nothing changes any more: what is missing is missing.
-        loop {
-            if let Some(contents) = Self::try_load(directory, &found)? {
-                return Ok(contents);
-            }
-            found = survey(directory)?;
-        }
+        let restless = io::Error::other("it changes faster than it can be read");
+        Err(Error::io("read", &directory.path)(restless))
     }
 
     /// Reads what a survey found; `None` if a file vanished since.

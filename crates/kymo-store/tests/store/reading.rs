@@ -6,6 +6,9 @@ use kymo_store::fs::ModelFs;
 
 use crate::support::{self, event, pods, rows, session, trace};
 
+/// Lets the other threads have the lock of the model.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(1);
+
 #[test]
 fn a_reader_sees_a_growing_prefix_while_logs_are_sealed_and_segments_replaced() {
     let fs = ModelFs::new();
@@ -18,6 +21,7 @@ fn a_reader_sees_a_growing_prefix_while_logs_are_sealed_and_segments_replaced() 
         scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 maintenance.run_once().unwrap();
+                std::thread::sleep(PAUSE);
             }
         });
         scope.spawn(|| {
@@ -43,6 +47,7 @@ fn a_reader_sees_a_growing_prefix_while_logs_are_sealed_and_segments_replaced() 
                 .append_event(event(feed, EventType::Modified, "a", rv))
                 .unwrap();
             writer.commit().unwrap();
+            std::thread::sleep(PAUSE);
         }
         done.store(true, Ordering::SeqCst);
     });
