@@ -15,8 +15,9 @@ use super::stored::{Content, Op, Stored};
 /// Where the value of a pointer is found.
 #[derive(Clone, Debug)]
 enum Source {
-    /// In a column; the name of the member.
-    Head(HeadMember),
+    /// In a column, or where that is null in the tracked value with this index: what is not in its
+    /// usual form (`"creationTimestamp": null`) stays in the body.
+    Head(HeadMember, usize),
     /// In the tracked value with this index, further down at these segments.
     Tracked { index: usize, rest: Vec<String> },
     /// Only in the whole body: it is the root, `metadata`, or a raw body is needed.
@@ -166,7 +167,7 @@ impl<R: ChunkReader + 'static> Paths<R> {
 
 fn source_of(pointer: &str, tracks: &mut Vec<Track>) -> Source {
     if let Some((_, member)) = HEAD.iter().find(|(path, _)| *path == pointer) {
-        return Source::Head(*member);
+        return Source::Head(*member, track(tracks, pointer.to_owned()));
     }
     if HEAD.iter().any(|(path, _)| is_under(path, pointer)) {
         return Source::Whole;
@@ -186,18 +187,23 @@ fn source_of(pointer: &str, tracks: &mut Vec<Track>) -> Source {
     if prefix.is_empty() || prefix == "/metadata" {
         return Source::Whole;
     }
+    let index = track(tracks, prefix);
+    Source::Tracked { index, rest }
+}
+
+/// Returns the index of the value at `pointer` among those that are followed.
+fn track(tracks: &mut Vec<Track>, pointer: String) -> usize {
     let track = Track {
-        is_managed: is_under(&prefix, MANAGED),
-        pointer: prefix,
+        is_managed: is_under(&pointer, MANAGED),
+        pointer,
     };
-    let index = tracks
+    tracks
         .iter()
         .position(|known| *known == track)
         .unwrap_or_else(|| {
             tracks.push(track);
             tracks.len() - 1
-        });
-    Source::Tracked { index, rest }
+        })
 }
 
 /// Returns the tracked values of a row from those of the version that its patch refers to.
@@ -346,7 +352,12 @@ impl PathRow<'_> {
                 let at = doc.find(At::ROOT, rest.iter().map(String::as_str))?;
                 std::str::from_utf8(doc.value(at)).ok().map(Cow::Borrowed)
             }
-            Source::Head(member) if !self.is_raw => self.head(*member).map(Cow::Owned),
+            Source::Head(member, index) if !self.is_raw => {
+                self.head(*member).map(Cow::Owned).or_else(|| {
+                    let doc = self.values.0.get(*index)?.as_deref()?;
+                    Some(Cow::Borrowed(doc.as_str()))
+                })
+            }
             _ => {
                 let doc = self.body?;
                 let parts: Vec<Cow<'_, str>> = segments(pointer)?.collect();

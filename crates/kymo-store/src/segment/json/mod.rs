@@ -11,6 +11,8 @@ mod doc;
 mod parse;
 mod patch;
 mod pointer;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use diff::{Change, Edit, diff};
 pub(crate) use doc::{At, Doc, Kind, Node, same};
