@@ -19,6 +19,8 @@ mod physical;
 mod reader;
 mod shadow;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod times;
 mod writer;
 

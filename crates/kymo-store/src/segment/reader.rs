@@ -115,8 +115,10 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
 
     /// Reads the rows of some row groups, in key order.
     pub(crate) fn rows_of(&self, groups: Vec<usize>) -> Result<Rows<R>, SegmentError> {
+        let mut cursor = self.cursor(groups, Need::All)?;
+        cursor.digest = Some(Digest::default());
         Ok(Rows {
-            cursor: self.cursor(groups, Need::All)?,
+            cursor,
             decoder: Decoder::default(),
             failed: false,
         })
@@ -166,7 +168,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             batch: None,
             index: 0,
             number: 0,
-            digest: Digest::default(),
+            digest: None,
         })
     }
 
@@ -290,7 +292,8 @@ pub(super) struct Cursor<R: ChunkReader> {
     index: usize,
     /// The number of the present row in the segment, plus one.
     number: u64,
-    digest: Digest,
+    /// Over the rows of the present row group, where it is to be checked.
+    digest: Option<Digest>,
 }
 
 /// What [`Cursor::advance`] came to.
@@ -350,16 +353,6 @@ impl<R: ChunkReader + 'static> Cursor<R> {
         Ok((number, batch.row(self.index.saturating_sub(1), number)?))
     }
 
-    /// Takes a row into the digest of its row group.
-    fn digest(&mut self) -> Result<(), SegmentError> {
-        let number = self.number.saturating_sub(1);
-        if let Some(batch) = &self.batch {
-            let row = batch.row(self.index.saturating_sub(1), number)?;
-            self.digest.row(&row);
-        }
-        Ok(())
-    }
-
     fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, SegmentError> {
         let parquet = &self.reader.parquet;
         let metadata = parquet.metadata().row_group(group);
@@ -387,8 +380,8 @@ impl<R: ChunkReader + 'static> Cursor<R> {
                 what: "its row group ends too early or too late",
             });
         }
-        if self.need == Need::All {
-            let found = hex(&self.digest.take());
+        if let Some(digest) = &mut self.digest {
+            let found = hex(&digest.take());
             let expected = info.group_digests.get(group).cloned().unwrap_or_default();
             if found != expected {
                 return Err(SegmentError::Digest { expected, found });
@@ -411,8 +404,11 @@ impl<R: ChunkReader + 'static> Rows<R> {
         let Step::Row { begins_group } = self.cursor.advance()? else {
             return Ok(None);
         };
-        self.cursor.digest()?;
+        let mut digest = self.cursor.digest.take();
         let (number, stored) = self.cursor.present()?;
+        if let Some(digest) = &mut digest {
+            digest.row(&stored);
+        }
         if begins_group {
             self.decoder = Decoder::starting_at(number);
         }
@@ -426,7 +422,9 @@ impl<R: ChunkReader + 'static> Rows<R> {
             })?;
         let docs = self.decoder.advance(&stored, feed)?;
         let body = body_of(number, &stored, feed, docs.as_deref())?;
-        Ok(Some(row_of(&stored, body)))
+        let row = row_of(&stored, body);
+        self.cursor.digest = digest;
+        Ok(Some(row))
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) fn apply(doc: &mut Doc, edit: Edit, path: &str, value: &[u8]) -> Resu
     let missing = || PatchError::NoSuchPath {
         path: path.to_owned(),
     };
+    if doc.nodes.is_empty() && (!path.is_empty() || edit == Edit::Remove) {
+        return Err(missing());
+    }
     let mut trail = segments(path).ok_or_else(missing)?.peekable();
     let mut parents: Vec<At> = Vec::with_capacity(8);
     let mut at = At::ROOT;
@@ -95,6 +98,11 @@ pub(crate) fn apply(doc: &mut Doc, edit: Edit, path: &str, value: &[u8]) -> Resu
     let new = Parser::document(value, None).map_err(|_| PatchError::Value {
         path: path.to_owned(),
     })?;
+    if parents.is_empty() {
+        // The whole document; there may have been none.
+        *doc = new;
+        return Ok(());
+    }
     match (target, edit) {
         (Target::Value(at), _) => replace(doc, &parents, at, new),
         (Target::NewMember(key), Edit::Add) => {

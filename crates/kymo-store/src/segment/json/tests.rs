@@ -147,6 +147,23 @@ fn numbers_and_strings_stay_the_text_that_came() {
 }
 
 #[test]
+fn a_document_that_is_not_there_can_only_be_added_whole() {
+    for (edit, path) in [
+        (Edit::Remove, ""),
+        (Edit::Remove, "/a"),
+        (Edit::Add, "/a"),
+        (Edit::Replace, "/0"),
+    ] {
+        let mut doc = Doc::default();
+        assert!(apply(&mut doc, edit, path, b"1").is_err());
+        assert_eq!(doc, Doc::default());
+    }
+    let mut doc = Doc::default();
+    apply(&mut doc, Edit::Add, "", b"[1]").unwrap();
+    assert_eq!(json(&doc), json!([1]));
+}
+
+#[test]
 fn what_has_no_single_meaning_is_rejected() {
     for text in [
         &br#"{"a":1,"a":2}"#[..],

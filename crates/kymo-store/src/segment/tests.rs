@@ -1,0 +1,375 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kymo_model::{
+    Certainty, Event, EventType, Feed, FeedId, ObjectKey, ResourceType, Rv, Scope, Timestamp,
+};
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentReader, SegmentWriter};
+
+const SECOND: i64 = 1_000_000_000;
+const START: i64 = 1_795_226_845 * SECOND;
+
+fn feed(group: &str, resource: &str, kind: &str) -> Feed {
+    Feed {
+        resource: ResourceType {
+            group: group.into(),
+            version: "v1".into(),
+            resource: resource.into(),
+            kind: kind.into(),
+            namespaced: true,
+        },
+        scope: Scope::default(),
+    }
+}
+
+fn feeds() -> Vec<(FeedId, Feed)> {
+    vec![
+        (FeedId(1), feed("", "events", "Event")),
+        (FeedId(2), feed("events.k8s.io", "events", "Event")),
+        (FeedId(3), feed("", "pods", "Pod")),
+        (FeedId(4), feed("example.com", "things", "")),
+    ]
+}
+
+fn row(seq: u64, feed: u32, name: &str, uid: &str, body: Option<Value>) -> Row {
+    let body = body.map(|mut body| {
+        let (_, known) = &feeds()[feed as usize - 1];
+        body["kind"] = json!(if known.resource.kind.is_empty() { "Thing" } else { &known.resource.kind });
+        body["apiVersion"] = json!(known.resource.api_version());
+        body["metadata"]["name"] = json!(name);
+        body["metadata"]["namespace"] = json!("ns");
+        body["metadata"]["uid"] = json!(uid);
+        body["metadata"]["resourceVersion"] = json!(seq.to_string());
+        body.to_string()
+    });
+    Row {
+        seq,
+        session: 1,
+        event: Event {
+            feed: FeedId(feed),
+            ts: Timestamp(START + seq as i64 * SECOND / 3),
+            not_before: None,
+            event_type: EventType::Modified,
+            certainty: Certainty::Seen,
+            epoch: 2,
+            key: ObjectKey {
+                namespace: "ns".into(),
+                name: name.into(),
+                uid: uid.into(),
+            },
+            rv: Some(Rv::new(seq.to_string())),
+            body: body.map(|text| Arc::from(text.as_bytes())),
+        },
+    }
+}
+
+fn sort(rows: &mut [Row]) {
+    let feeds = feeds();
+    let key = |row: &Row| feeds[row.event.feed.0 as usize - 1].1.clone();
+    rows.sort_by(|a, b| RowKey::of(a, &key(a)).cmp(&RowKey::of(b, &key(b))));
+}
+
+fn write(rows: &[Row], options: SegmentOptions) -> Result<Bytes, SegmentError> {
+    let mut output = Vec::new();
+    let mut writer = SegmentWriter::new(&mut output, &feeds(), options)?;
+    for row in rows {
+        writer.push(row)?;
+    }
+    assert_eq!(writer.mismatches(), 0);
+    writer.finish(&SegmentMeta {
+        feeds: feeds(),
+        ..SegmentMeta::default()
+    })?;
+    Ok(output.into())
+}
+
+fn read(segment: &Bytes) -> Vec<Row> {
+    let reader = SegmentReader::open(segment.clone()).unwrap();
+    reader.rows().unwrap().map(Result::unwrap).collect()
+}
+
+/// The body as a value; raw bytes that are not JSON as text.
+fn body(row: &Row) -> Option<Value> {
+    let bytes = row.event.body.as_deref()?;
+    Some(
+        serde_json::from_slice(bytes)
+            .unwrap_or_else(|_| Value::from(bytes.escape_ascii().to_string())),
+    )
+}
+
+fn assert_same(found: &[Row], expected: &[Row]) {
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(body(found), body(expected), "seq {}", expected.seq);
+        let without = |row: &Row| {
+            let mut row = row.clone();
+            row.event.body = None;
+            row
+        };
+        assert_eq!(without(found), without(expected));
+    }
+}
+
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        (-3i64..9).prop_map(Value::from),
+        (0i64..40).prop_map(|age| {
+            let time = chrono::DateTime::from_timestamp(START / SECOND - age, 0).unwrap();
+            json!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+        }),
+        prop::sample::select(vec!["", "x", "ü", "a \"b\""]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(
+                prop::sample::select(vec!["a", "b", "name", "type", "a/b", "m~n", "0"])
+                    .prop_map(str::to_owned),
+                inner,
+                0..4
+            )
+            .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+/// An object; each member that columns hold comes in usual and unusual forms.
+fn object() -> impl Strategy<Value = Value> {
+    let time = prop_oneof![
+        3 => (0i64..100).prop_map(|age| {
+            let time = chrono::DateTime::from_timestamp(START / SECOND - age, 0).unwrap();
+            json!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+        }),
+        1 => Just(Value::Null),
+        1 => Just(json!("2026-11-21T02:07:25.5Z")),
+    ];
+    let generation = prop_oneof![Just(json!(1)), Just(json!(-7)), Just(json!(1.5)), Just(json!("1"))];
+    (
+        prop::option::of(anything()),
+        prop::option::of(anything()),
+        prop::option::of(anything()),
+        prop::option::of(generation),
+        prop::option::of(time.clone()),
+        prop::option::of(time),
+    )
+        .prop_map(|(spec, status, managed, generation, created, deleted)| {
+            let mut object = json!({"metadata": {"labels": {"app": "x"}}});
+            for (path, value) in [
+                ("/spec", spec),
+                ("/status", status),
+                ("/metadata/managedFields", managed),
+                ("/metadata/generation", generation),
+                ("/metadata/creationTimestamp", created),
+                ("/metadata/deletionTimestamp", deleted),
+            ] {
+                let (parent, name) = path.rsplit_once('/').unwrap();
+                if let Some(value) = value {
+                    object.pointer_mut(parent).unwrap()[name] = value;
+                }
+            }
+            object
+        })
+}
+
+fn history() -> impl Strategy<Value = Vec<Row>> {
+    let uids = [
+        "0e8a4c4e-1a2b-4c3d-8e4f-5a6b7c8d9e0f",
+        "1E8A4C4E-1A2B-4C3D-8E4F-5A6B7C8D9E0F",
+        "not a uuid",
+        "",
+    ];
+    let event = (1u32..5, 0usize..3, 0usize..4, prop::option::weighted(0.9, object()), 0usize..20);
+    prop::collection::vec(event, 0..24).prop_map(move |events| {
+        let mut rows: Vec<Row> = (1u64..)
+            .zip(events)
+            .map(|(seq, (feed, name, uid, body, odd))| {
+                let name = ["a", "b", "c"][name];
+                let mut row = row(seq, feed, name, uids[uid], body);
+                match odd {
+                    0 => {
+                        row.event.event_type = EventType::Unreadable;
+                        row.event.body = Some(Arc::from(&b"{\"torn\": \xff"[..]));
+                    }
+                    1 => row.event.body = Some(Arc::from(&b"[1.0e2, {\"a\":1,\"a\":2}]"[..])),
+                    2 => row.event.rv = Some(Rv::new("007x")),
+                    3 => row.event.not_before = Some(Timestamp(7)),
+                    4 => row.event.key.namespace = "other".into(),
+                    _ => {}
+                }
+                row
+            })
+            .collect();
+        sort(&mut rows);
+        rows
+    })
+}
+
+const POINTERS: [&str; 14] = [
+    "/spec",
+    "/spec/a",
+    "/spec/0",
+    "/spec/a/0/name",
+    "/status/a~1b/m~0n",
+    "/metadata",
+    "/metadata/labels/app",
+    "/metadata/name",
+    "/metadata/generation",
+    "/metadata/creationTimestamp",
+    "/metadata/managedFields/0/name",
+    "/metadata/managedFields",
+    "/kind",
+    "",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn rows_come_back_as_they_went_in(
+        rows in history(),
+        row_group_rows in 1usize..12,
+        keyframe_interval in 0u32..5,
+        sibling_interval in 0u32..4,
+        ages in any::<bool>(),
+    ) {
+        let options = SegmentOptions {
+            row_group_rows,
+            keyframe_interval,
+            sibling_interval,
+            ages,
+            ..SegmentOptions::default()
+        };
+        let segment = write(&rows, options).unwrap();
+        assert_same(&read(&segment), &rows);
+        let summary = SegmentReader::open(segment).unwrap().verify().unwrap();
+        prop_assert_eq!(summary.rows, rows.len() as u64);
+        prop_assert_eq!(summary.first_seq, rows.iter().map(|row| row.seq).min());
+        prop_assert_eq!(summary.last_seq, rows.iter().map(|row| row.seq).max());
+    }
+
+    #[test]
+    fn a_path_has_the_value_that_the_whole_body_has(
+        rows in history(),
+        row_group_rows in 3usize..12,
+        first in 0usize..POINTERS.len(),
+        second in 0usize..POINTERS.len(),
+    ) {
+        let options = SegmentOptions { row_group_rows, ..SegmentOptions::default() };
+        let reader = SegmentReader::open(write(&rows, options).unwrap()).unwrap();
+        let pointers = [POINTERS[first], POINTERS[second]];
+        let mut paths = reader.paths(&pointers).unwrap();
+        let mut expected = rows.iter();
+        while let Some(found) = paths.advance().unwrap() {
+            let row = expected.next().unwrap();
+            prop_assert_eq!(found.seq(), row.seq);
+            prop_assert_eq!(found.uid(), &row.event.key.uid);
+            // A body with a repeated name has no one value at a path.
+            let Some(whole) = row.event.body.as_deref().filter(|body| !body.starts_with(b"[1.0e2")) else {
+                continue;
+            };
+            let whole: Option<Value> = serde_json::from_slice(whole).ok();
+            for (index, pointer) in pointers.iter().enumerate() {
+                let value = found.value(index).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+                let direct = whole.as_ref().and_then(|whole| whole.pointer(pointer)).cloned();
+                prop_assert_eq!(value, direct, "{} of seq {}", pointer, row.seq);
+            }
+        }
+        prop_assert!(expected.next().is_none());
+    }
+}
+
+#[test]
+fn numbers_keep_their_text_through_keyframes_and_patches() {
+    let text = |number: &str, seq: u64| {
+        format!(
+            r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"a","namespace":"ns","uid":"u","resourceVersion":"{seq}"}},"spec":{{"filler":"{}","n":{number}}}}}"#,
+            "x".repeat(200)
+        )
+    };
+    let numbers = ["1.0e2", "1.10", "123456789012345678901234567890", "-0", "1E400"];
+    let rows: Vec<Row> = (1u64..)
+        .zip(numbers)
+        .map(|(seq, number)| {
+            let mut row = row(seq, 3, "a", "u", None);
+            row.event.body = Some(Arc::from(text(number, seq).as_bytes()));
+            row
+        })
+        .collect();
+    let found = read(&write(&rows, SegmentOptions::default()).unwrap());
+    for (row, number) in found.iter().zip(numbers) {
+        let body = std::str::from_utf8(row.event.body.as_deref().unwrap()).unwrap();
+        assert!(body.contains(&format!(r#""n":{number}}}"#)), "{body}");
+    }
+}
+
+#[test]
+fn an_inferred_delete_shows_the_last_known_body() {
+    let mut rows = vec![
+        row(1, 3, "a", "u", Some(json!({"metadata": {}, "spec": {"x": 1}}))),
+        row(2, 3, "a", "u", None),
+    ];
+    rows[1].event.rv = None;
+    rows[1].event.event_type = EventType::Deleted;
+    rows[1].event.certainty = Certainty::Inferred;
+    let found = read(&write(&rows, SegmentOptions::default()).unwrap());
+    assert_eq!(found[1].event.body, found[0].event.body);
+    assert_eq!(found[1].event.rv, None);
+}
+
+#[rstest]
+#[case(&[(2, "a"), (1, "a")])]
+#[case(&[(1, "b"), (2, "a")])]
+#[case(&[(1, "a"), (1, "a")])]
+fn rows_out_of_order_are_refused(#[case] order: &[(u64, &str)]) {
+    let rows: Vec<Row> = order
+        .iter()
+        .map(|(seq, name)| row(*seq, 3, name, "u", Some(json!({"metadata": {}}))))
+        .collect();
+    assert!(matches!(
+        write(&rows, SegmentOptions::default()),
+        Err(SegmentError::OutOfOrder { row: 1, .. })
+    ));
+}
+
+#[test]
+fn a_row_of_an_unknown_feed_is_refused() {
+    let mut rows = vec![row(1, 3, "a", "u", None)];
+    rows[0].event.feed = FeedId(9);
+    assert!(matches!(
+        write(&rows, SegmentOptions::default()),
+        Err(SegmentError::UnknownFeed { feed: 9, .. })
+    ));
+}
+
+#[test]
+fn a_segment_cut_at_any_byte_is_refused() {
+    let rows: Vec<Row> = (1..4)
+        .map(|seq| row(seq, 3, "a", "u", Some(json!({"metadata": {}, "spec": seq}))))
+        .collect();
+    let segment = write(&rows, SegmentOptions::default()).unwrap();
+    for length in 0..segment.len() {
+        assert!(SegmentReader::open(segment.slice(..length)).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn managed_fields_can_be_left_out() {
+    let body = json!({"metadata": {"managedFields": [{"manager": "x"}]}, "spec": 1});
+    let rows = vec![row(1, 3, "a", "u", Some(body))];
+    let options = SegmentOptions {
+        managed_fields: false,
+        ..SegmentOptions::default()
+    };
+    let found = read(&write(&rows, options).unwrap());
+    assert_eq!(body_member(&found[0], "/metadata/managedFields"), None);
+    assert_eq!(body_member(&found[0], "/spec"), Some(json!(1)));
+}
+
+fn body_member(row: &Row, pointer: &str) -> Option<Value> {
+    body(row)?.pointer(pointer).cloned()
+}
