@@ -5,7 +5,7 @@
 //! left out. `cargo run --release -p kymo-store --example layout -- FOLDER` prints one line per
 //! variant: size, bytes per event, ratio to `zstd -19 --long=27` of the lines where that was given
 //! with `--best BYTES`, and the speed of writing in raw bytes per CPU second, next to zstd 9.
-//! `--columns` adds the size of every column, `--only NAME` runs one variant.
+//! `--columns` adds the size of every column, `--only NAME` runs one variant, `--only read` the reading.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kymo_model::{Certainty, Event, Feed, FeedId, ResourceType, Scope, Timestamp, WatchLine};
-use kymo_store::segment::{Row, RowKey, SegmentMeta, SegmentOptions, SegmentWriter};
+use kymo_store::segment::{Row, RowKey, SegmentMeta, SegmentOptions, SegmentReader, SegmentWriter};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -107,6 +107,9 @@ fn main() -> Result<()> {
             best,
             Some((seconds, zstd_seconds)),
         ));
+    }
+    if only.is_none() || only.as_deref() == Some("read") {
+        read_speed(&recording, &sorted)?;
     }
     Ok(())
 }
@@ -417,5 +420,34 @@ fn column_sizes(segment: &[u8], rows: usize) -> Result<()> {
             compressed as f64 / rows as f64
         ));
     }
+    Ok(())
+}
+
+fn read_speed(recording: &Recording, sorted: &[&Row]) -> Result<()> {
+    let segment = bytes::Bytes::from(recording.write(sorted, &SegmentOptions::default())?);
+    let rows = sorted.len() as f64;
+    let start = cpu_seconds()?;
+    let reader = SegmentReader::open(segment.clone())?;
+    let mut bytes = 0usize;
+    for row in reader.rows()? {
+        bytes += row?.event.body.map_or(0, |body| body.len());
+    }
+    let seconds = cpu_seconds()? - start;
+    say(&format!(
+        "read every version as text: {:.0} k versions/s, {:.0} MB/s",
+        rows / 1e3 / seconds,
+        bytes as f64 / 1e6 / seconds
+    ));
+    let start = cpu_seconds()?;
+    let mut found = 0usize;
+    let mut paths = reader.paths(&["/spec/nodeName"])?;
+    while let Some(row) = paths.advance()? {
+        found += usize::from(row.value(0).is_some());
+    }
+    let seconds = cpu_seconds()? - start;
+    say(&format!(
+        "read /spec/nodeName of every version: {:.0} k versions/s ({found} found)",
+        rows / 1e3 / seconds
+    ));
     Ok(())
 }

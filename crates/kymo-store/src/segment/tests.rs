@@ -38,7 +38,11 @@ fn feeds() -> Vec<(FeedId, Feed)> {
 fn row(seq: u64, feed: u32, name: &str, uid: &str, body: Option<Value>) -> Row {
     let body = body.map(|mut body| {
         let (_, known) = &feeds()[feed as usize - 1];
-        body["kind"] = json!(if known.resource.kind.is_empty() { "Thing" } else { &known.resource.kind });
+        body["kind"] = json!(if known.resource.kind.is_empty() {
+            "Thing"
+        } else {
+            &known.resource.kind
+        });
         body["apiVersion"] = json!(known.resource.api_version());
         body["metadata"]["name"] = json!(name);
         body["metadata"]["namespace"] = json!("ns");
@@ -148,7 +152,12 @@ fn object() -> impl Strategy<Value = Value> {
         1 => Just(Value::Null),
         1 => Just(json!("2026-11-21T02:07:25.5Z")),
     ];
-    let generation = prop_oneof![Just(json!(1)), Just(json!(-7)), Just(json!(1.5)), Just(json!("1"))];
+    let generation = prop_oneof![
+        Just(json!(1)),
+        Just(json!(-7)),
+        Just(json!(1.5)),
+        Just(json!("1"))
+    ];
     (
         prop::option::of(anything()),
         prop::option::of(anything()),
@@ -183,7 +192,13 @@ fn history() -> impl Strategy<Value = Vec<Row>> {
         "not a uuid",
         "",
     ];
-    let event = (1u32..5, 0usize..3, 0usize..4, prop::option::weighted(0.9, object()), 0usize..20);
+    let event = (
+        1u32..5,
+        0usize..3,
+        0usize..4,
+        prop::option::weighted(0.9, object()),
+        0usize..20,
+    );
     prop::collection::vec(event, 0..24).prop_map(move |events| {
         let mut rows: Vec<Row> = (1u64..)
             .zip(events)
@@ -291,7 +306,13 @@ fn numbers_keep_their_text_through_keyframes_and_patches() {
             "x".repeat(200)
         )
     };
-    let numbers = ["1.0e2", "1.10", "123456789012345678901234567890", "-0", "1E400"];
+    let numbers = [
+        "1.0e2",
+        "1.10",
+        "123456789012345678901234567890",
+        "-0",
+        "1E400",
+    ];
     let rows: Vec<Row> = (1u64..)
         .zip(numbers)
         .map(|(seq, number)| {
@@ -310,7 +331,13 @@ fn numbers_keep_their_text_through_keyframes_and_patches() {
 #[test]
 fn an_inferred_delete_shows_the_last_known_body() {
     let mut rows = vec![
-        row(1, 3, "a", "u", Some(json!({"metadata": {}, "spec": {"x": 1}}))),
+        row(
+            1,
+            3,
+            "a",
+            "u",
+            Some(json!({"metadata": {}, "spec": {"x": 1}})),
+        ),
         row(2, 3, "a", "u", None),
     ];
     rows[1].event.rv = None;
@@ -353,7 +380,10 @@ fn a_segment_cut_at_any_byte_is_refused() {
         .collect();
     let segment = write(&rows, SegmentOptions::default()).unwrap();
     for length in 0..segment.len() {
-        assert!(SegmentReader::open(segment.slice(..length)).is_err(), "{length}");
+        assert!(
+            SegmentReader::open(segment.slice(..length)).is_err(),
+            "{length}"
+        );
     }
 }
 
