@@ -5,7 +5,8 @@
 //! left out. `cargo run --release -p kymo-store --example layout -- FOLDER` prints one line per
 //! variant: size, bytes per event, ratio to `zstd -19 --long=27` of the lines where that was given
 //! with `--best BYTES`, and the speed of writing in raw bytes per CPU second, next to zstd 9.
-//! `--columns` adds the size of every column, `--only NAME` runs one variant, `--only read` the reading.
+//! `--columns` adds the size of every column, `--only NAME` runs one variant, `--only read` the reading;
+//! `--write FILE` only writes the segment, to try other tools on it.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -40,7 +41,7 @@ fn say(text: &str) {
 
 fn main() -> Result<()> {
     let mut folder = None;
-    let (mut best, mut columns, mut only) = (None, false, None);
+    let (mut best, mut columns, mut only, mut write) = (None, false, None, None);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -51,12 +52,19 @@ fn main() -> Result<()> {
                     .transpose()?;
             }
             "--columns" => columns = true,
+            "--write" => write = arguments.next().map(PathBuf::from),
             "--only" => only = arguments.next(),
             _ => folder = Some(PathBuf::from(argument)),
         }
     }
     let folder = folder.ok_or("usage: layout FOLDER [--best BYTES] [--columns] [--only NAME]")?;
     let recording = Recording::read(&folder)?;
+    if let Some(path) = write {
+        let mut sorted: Vec<&Row> = recording.rows.iter().collect();
+        recording.sort(&mut sorted);
+        let segment = recording.write(&sorted, &SegmentOptions::default())?;
+        return save(&path, &segment);
+    }
     let (zstd_bytes, zstd_seconds) = zstd9(&folder)?;
     let raw = recording.raw_bytes as f64;
     say(&format!(
@@ -357,6 +365,10 @@ impl Recording {
 
 fn open(path: &Path) -> Result<std::fs::File> {
     Ok(std::fs::File::open(path)?)
+}
+
+fn save(path: &Path, bytes: &[u8]) -> Result<()> {
+    Ok(std::fs::write(path, bytes)?)
 }
 
 fn streams(folder: &Path) -> Result<Vec<PathBuf>> {

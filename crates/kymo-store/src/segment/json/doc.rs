@@ -103,6 +103,20 @@ impl Doc {
             .map(|child| child.at)
     }
 
+    /// Finds a member by its name as a pointer says it, without quotes and escapes.
+    pub(crate) fn member_named(&self, at: At, name: &str) -> Option<At> {
+        if super::pointer::needs_escapes(name) {
+            return self.member(at, super::pointer::quoted(name).as_bytes());
+        }
+        if self.kind(at) != Kind::Object {
+            return None;
+        }
+        let name = name.as_bytes();
+        self.children(at)
+            .find(|child| matches!(child.key, [b'"', inner @ .., b'"'] if inner == name))
+            .map(|child| child.at)
+    }
+
     /// Finds an item of an array.
     pub(crate) fn item(&self, at: At, index: usize) -> Option<At> {
         if self.kind(at) != Kind::Array {
@@ -120,7 +134,7 @@ impl Doc {
         let mut at = from;
         for segment in segments {
             at = match self.kind(at) {
-                Kind::Object => self.member(at, super::pointer::quoted(segment).as_bytes())?,
+                Kind::Object => self.member_named(at, segment)?,
                 Kind::Array => self.item(at, super::pointer::index(segment)?)?,
                 Kind::String | Kind::Other => return None,
             };

@@ -38,6 +38,20 @@ impl<'a> Parser<'a> {
         Ok(doc)
     }
 
+    /// Checks that a text is one string, number or word with nothing around it.
+    pub(crate) fn scalar(input: &'a [u8]) -> Result<(), Rejected> {
+        let mut parser = Self::new(input)?;
+        let token = match input.first() {
+            Some(b'"') => parser.string()?,
+            _ => parser.literal()?,
+        };
+        if token.len() == input.len() {
+            Ok(())
+        } else {
+            Err(Rejected)
+        }
+    }
+
     /// Checks that nothing follows.
     pub(crate) fn end(&mut self) -> Result<(), Rejected> {
         match self.peek() {

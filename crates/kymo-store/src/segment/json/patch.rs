@@ -48,13 +48,10 @@ pub(crate) fn apply(doc: &mut Doc, edit: Edit, path: &str, value: &[u8]) -> Resu
         parents.push(at);
         let is_last = trail.peek().is_none();
         let found = match doc.kind(at) {
-            Kind::Object => {
-                let key = quoted(&segment);
-                match doc.member(at, key.as_bytes()) {
-                    Some(child) => Target::Value(child),
-                    None => Target::NewMember(key),
-                }
-            }
+            Kind::Object => match doc.member_named(at, &segment) {
+                Some(child) => Target::Value(child),
+                None => Target::NewMember(quoted(&segment)),
+            },
             Kind::Array => {
                 let length = || doc.children(at).count();
                 let position = if segment == "-" {
@@ -94,6 +91,15 @@ pub(crate) fn apply(doc: &mut Doc, edit: Edit, path: &str, value: &[u8]) -> Resu
         return Err(PatchError::TooLarge {
             path: path.to_owned(),
         });
+    }
+    if let Target::Value(at) = target
+        && !parents.is_empty()
+        && !matches!(value.first(), Some(b'{' | b'['))
+        && doc.node(at).skip == 1
+        && Parser::scalar(value).is_ok()
+    {
+        replace_text(doc, &parents, at, value);
+        return Ok(());
     }
     let new = Parser::document(value, None).map_err(|_| PatchError::Value {
         path: path.to_owned(),
@@ -143,6 +149,21 @@ fn resize(doc: &mut Doc, parents: &[At], bytes: i64, nodes: i64) {
         if let Some(node) = doc.nodes.get_mut(parent.node) {
             node.len = (i64::from(node.len) + bytes) as u32;
             node.skip = (i64::from(node.skip) + nodes) as u32;
+        }
+    }
+}
+
+/// Replaces a value that has no parts by another such.
+fn replace_text(doc: &mut Doc, parents: &[At], at: At, value: &[u8]) {
+    let old = doc.node(at).len as usize;
+    match doc.text.get_mut(at.pos..at.pos + old) {
+        Some(text) if old == value.len() => text.copy_from_slice(value),
+        _ => {
+            doc.text.splice(at.pos..at.pos + old, value.iter().copied());
+            if let Some(node) = doc.nodes.get_mut(at.node) {
+                node.len = value.len() as u32;
+            }
+            resize(doc, parents, value.len() as i64 - old as i64, 0);
         }
     }
 }

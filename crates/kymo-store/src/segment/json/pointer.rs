@@ -50,14 +50,17 @@ pub(super) fn push_key(pointer: &mut String, token: &[u8]) {
 
 /// Returns a string as JSON, escaped as `serde_json` does; member names in documents are so.
 pub(crate) fn quoted(name: &str) -> String {
-    if name
-        .bytes()
-        .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
-    {
+    if needs_escapes(name) {
         serde_json::Value::from(name).to_string()
     } else {
         format!("\"{name}\"")
     }
+}
+
+/// Tells whether a string differs from its text in JSON.
+pub(super) fn needs_escapes(name: &str) -> bool {
+    name.bytes()
+        .any(|byte| byte < 0x20 || matches!(byte, b'"' | b'\\'))
 }
 
 /// Reads an array index: digits without a leading zero.
