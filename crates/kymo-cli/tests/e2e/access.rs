@@ -139,7 +139,7 @@ fn a_right_revoked_and_granted_again_is_a_denied_stretch_of_that_resource_alone(
         let report = recording.compare(&history);
         assert!(report.is_clean(), "{report}{recording}");
         for resource in ["configmaps", "serviceaccounts"] {
-            recording.assert_has_all(&history, resource, history.to());
+            recording.assert_has_all(&history, resource, recording.last(resource));
         }
         recording.assert_promises();
     });

@@ -197,6 +197,13 @@ impl Recording {
         holes
     }
 
+    /// Returns the highest recorded version of a resource. After the last write of a test was
+    /// recorded the API server may still write objects of its own.
+    pub(crate) fn last(&self, resource: &str) -> u64 {
+        let versions = self.of(resource).filter_map(|row| row.event.rv.as_ref());
+        versions.map(number).max().expect("a recorded version")
+    }
+
     /// Asserts that every change of a resource from the first observed version until `to` is
     /// recorded, wherever the coverage puts it: the recorder was never away for good.
     pub(crate) fn assert_has_all(&self, history: &History, resource: &str, to: u64) {
