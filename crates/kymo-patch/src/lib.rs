@@ -1,0 +1,1 @@
+//! Applies patches to Kubernetes objects as the API server does.
