@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Rv, Timestamp};
+use crate::{Request, Rv, Timestamp};
 
 /// What an event says of an object, in the API server's own words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,15 +48,24 @@ pub enum Certainty {
     Seen,
     /// A list showed the object; when it reached this version is not known.
     Listed,
-    /// A delete deduced from a consistent relist in which the object was missing.
+    /// Deduced: a delete from a consistent relist in which the object was missing, or a version
+    /// computed from a patch and the last known body.
     Inferred,
     /// A relist showed a newer version; versions in between were missed.
     Coalesced,
+    /// An audit log tells of the change, but not what the object was after it: there is no body.
+    Reported,
 }
 
 impl Certainty {
     /// Every certainty, in the order of their codes.
-    pub const ALL: [Self; 4] = [Self::Seen, Self::Listed, Self::Inferred, Self::Coalesced];
+    pub const ALL: [Self; 5] = [
+        Self::Seen,
+        Self::Listed,
+        Self::Inferred,
+        Self::Coalesced,
+        Self::Reported,
+    ];
 
     /// Returns the word in SQL.
     pub fn as_str(self) -> &'static str {
@@ -65,6 +74,7 @@ impl Certainty {
             Self::Listed => "listed",
             Self::Inferred => "inferred",
             Self::Coalesced => "coalesced",
+            Self::Reported => "reported",
         }
     }
 }
@@ -103,7 +113,8 @@ pub struct Event {
     /// When the change was received (session clock); for an inferred or coalesced change the
     /// latest time at which it can have happened.
     pub ts: Timestamp,
-    /// The earliest time of an inferred or coalesced change.
+    /// The earliest time of the change, where only a stretch is known: of an inferred or coalesced
+    /// change, or of one that an audit log tells of.
     pub not_before: Option<Timestamp>,
     /// What happened.
     pub event_type: EventType,
@@ -113,9 +124,13 @@ pub struct Event {
     pub epoch: u32,
     /// The object.
     pub key: ObjectKey,
-    /// The version; `None` for an inferred delete and an unreadable line.
+    /// The version; `None` for an inferred delete, an unreadable line, and where the source does
+    /// not tell it.
     pub rv: Option<Rv>,
     /// The object as JSON text, exactly as received less what policy drops; the raw bytes of an
-    /// unreadable line; `None` for an inferred delete, whose body is the last known one.
+    /// unreadable line; `None` where the source has none. The last known body then stands in for
+    /// an inferred delete; after any other change it is not known what the object was.
     pub body: Option<Arc<[u8]>>,
+    /// The request that made the change, where an audit log tells of it.
+    pub request: Option<Arc<Request>>,
 }

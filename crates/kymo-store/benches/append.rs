@@ -114,6 +114,7 @@ fn append(directory: &Path, text: &[u8]) -> Duration {
                 },
                 rv: head.rv,
                 body: Some(object.text.as_bytes().into()),
+                request: None,
             })
             .unwrap();
         if writer.due() == Some(Duration::ZERO) {

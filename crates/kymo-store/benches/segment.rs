@@ -84,6 +84,7 @@ fn pod(pod: u64, version: u64) -> Row {
             },
             rv: Some(Rv::new(seq.to_string())),
             body: Some(Arc::from(object.to_string().as_bytes())),
+            request: None,
         },
     }
 }

@@ -313,6 +313,7 @@ impl Recording {
                         key: object.head.key(),
                         rv: object.head.rv.clone(),
                         body: Some(Arc::from(object.text.as_bytes())),
+                        request: None,
                     },
                 });
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kymo_model::{
     Cause, Certainty, ClockStep, Coverage, CoverageState, Event, EventType, Feed, FeedId,
-    ObjectKey, Rv, Timestamp,
+    ObjectKey, Request, Rv, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -183,6 +183,31 @@ struct EventBody {
     rv: Option<Rv>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "body_bytes")]
     body: Option<Arc<[u8]>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    request: Option<Arc<Request>>,
+}
+
+/// A request behind its pointer.
+mod shared {
+    use std::sync::Arc;
+
+    use kymo_model::Request;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde asks for this signature")]
+    pub(super) fn serialize<S: Serializer>(
+        request: &Option<Arc<Request>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        request.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<Request>>, D::Error> {
+        let request: Option<Request> = Option::deserialize(deserializer)?;
+        Ok(request.map(Arc::new))
+    }
 }
 
 mod body_bytes {

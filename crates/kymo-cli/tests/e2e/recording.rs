@@ -105,6 +105,7 @@ impl Recording {
                 Certainty::Listed => oracle::Certainty::Listed,
                 Certainty::Inferred => oracle::Certainty::Inferred,
                 Certainty::Coalesced => oracle::Certainty::Coalesced,
+                Certainty::Reported => panic!("a recorder reports nothing from hearsay"),
             },
             body: body.map(|body| serde_json::from_slice(body).expect("a body is JSON")),
         }

@@ -425,6 +425,7 @@ impl FeedState {
             key: object.key,
             rv: object.rv,
             body: Some(body),
+            request: None,
         }))
     }
 
@@ -467,6 +468,7 @@ impl FeedState {
                     key: live.key,
                     rv: None,
                     body: None,
+                    request: None,
                 }))?;
             }
         }

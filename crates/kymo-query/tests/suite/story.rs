@@ -203,6 +203,7 @@ fn event(
         },
         rv: Some(text("/metadata/resourceVersion").as_str().into()),
         body: Some(body.to_string().into_bytes().into()),
+        request: None,
     }
 }
 

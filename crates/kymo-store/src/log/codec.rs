@@ -130,20 +130,43 @@ pub(crate) struct KeyRef<'a> {
 #[cfg(test)]
 mod tests {
     use kymo_model::{
-        Cause, ClockStep, Coverage, CoverageState, Event, Feed, ObjectKey, ResourceType, Scope,
+        Cause, ClockStep, Coverage, CoverageState, Event, Feed, ObjectKey, Request, ResourceType,
+        Scope,
     };
     use proptest::prelude::*;
 
     use super::*;
     use crate::record::SessionInfo;
 
+    fn request() -> impl Strategy<Value = Request> {
+        let text = || ".{0,8}";
+        let optional = move || proptest::option::of(text());
+        let several = move || proptest::collection::vec(text(), 0..3);
+        let words = (text(), text(), text());
+        let others = (optional(), optional(), optional());
+        (words, several(), several(), others).prop_map(
+            |((audit_id, verb, username), groups, source_ips, others)| Request {
+                audit_id,
+                verb,
+                subresource: others.0,
+                username,
+                groups,
+                impersonated_username: others.1,
+                user_agent: others.2,
+                source_ips,
+            },
+        )
+    }
+
     fn event() -> impl Strategy<Value = LogRecord> {
         let key = (".{0,8}", ".{0,8}", ".{0,8}");
         let rv = proptest::option::of("[0-9]{1,20}");
         let body = proptest::option::of(proptest::collection::vec(any::<u8>(), 0..300));
         let times = (any::<i64>(), proptest::option::of(any::<i64>()));
-        (any::<u32>(), times, 0usize..4, 0usize..4, key, rv, body).prop_map(
-            |(number, (ts, not_before), event_type, certainty, key, rv, body)| {
+        let words = (0..EventType::ALL.len(), 0..Certainty::ALL.len());
+        let request = proptest::option::of(request());
+        (any::<u32>(), times, words, key, rv, body, request).prop_map(
+            |(number, (ts, not_before), (event_type, certainty), key, rv, body, request)| {
                 LogRecord::Event(Event {
                     feed: FeedId(number),
                     ts: Timestamp(ts),
@@ -158,6 +181,7 @@ mod tests {
                     },
                     rv: rv.map(kymo_model::Rv::new),
                     body: body.map(Into::into),
+                    request: request.map(Into::into),
                 })
             },
         )

@@ -121,6 +121,7 @@ pub(super) fn row_of(row: &Stored<'_>, body: Option<Arc<[u8]>>) -> Row {
             key: key_of(row),
             rv: row.rv.as_deref().filter(|_| has_version).map(Rv::new),
             body,
+            request: None,
         },
     }
 }

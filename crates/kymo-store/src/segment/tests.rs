@@ -67,6 +67,7 @@ fn row(seq: u64, feed: u32, name: &str, uid: &str, body: Option<Value>) -> Row {
             },
             rv: Some(Rv::new(seq.to_string())),
             body: body.map(|text| Arc::from(text.as_bytes())),
+            request: None,
         },
     }
 }

@@ -105,6 +105,7 @@ pub(crate) fn event(feed: FeedId, event_type: EventType, name: &str, rv: u64) ->
         },
         rv: Some(kymo_model::Rv::new(rv.to_string())),
         body: Some(body(name, rv).into_bytes().into()),
+        request: None,
     }
 }
 

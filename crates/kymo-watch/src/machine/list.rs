@@ -289,6 +289,7 @@ impl FeedMachine {
             key,
             rv: Some(rv.clone()),
             body: Some(body),
+            request: None,
         }));
         Ok(())
     }
@@ -374,6 +375,7 @@ impl FeedMachine {
             key,
             rv: None,
             body: None,
+            request: None,
         }));
     }
 }

@@ -104,6 +104,7 @@ impl FeedMachine {
             key: ObjectKey::default(),
             rv: None,
             body: Some(body.into()),
+            request: None,
         }));
     }
 

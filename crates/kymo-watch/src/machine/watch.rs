@@ -168,6 +168,7 @@ impl FeedMachine {
             key,
             rv: Some(rv.clone()),
             body: Some(body),
+            request: None,
         }));
         Ok(())
     }
