@@ -133,10 +133,12 @@ impl From<ImportError> for CommandError {
                 "give the time of the first event with `--start 2026-11-21T02:07:16Z`, or `--live` to take the time of reading",
             ),
             ImportError::OutputExists { .. } => Some("name a trace that does not exist yet"),
-            ImportError::NoStream { .. } => Some(
-                "streams in folders and archives end in .ndjson, .jsonl or .json, and .gz or .zst",
-            ),
-            ImportError::NoEvent { .. } => Some("`kymo import watch --help` tells what is read"),
+            ImportError::NoInput { .. } | ImportError::NoEvent { .. } => {
+                Some("`kymo import FORMAT --help` tells what is read")
+            }
+            ImportError::UnknownInput { .. } | ImportError::MixedFormats { .. } => {
+                Some("name the format: `kymo import FORMAT PATH...`")
+            }
             _ => None,
         };
         let error = Self::of(kind, &error);

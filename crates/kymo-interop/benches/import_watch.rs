@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use kymo_interop::watch::{ImportOptions, Progress, import};
+use kymo_interop::{Format, ImportOptions, Progress, import};
 use kymo_model::{Clock, SystemClock};
 
 fn main() {
@@ -47,7 +47,7 @@ fn main() {
     let parsed = clock.monotonic().saturating_sub(started);
 
     let output = folder.path().join("out.kymo");
-    let options = ImportOptions::new(vec![streams], output);
+    let options = ImportOptions::new(Some(Format::Watch), vec![streams], output);
     let shared: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let started = clock.monotonic();
     let mut read = None;

@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use crate::Format;
+
 /// Why an import could not be done.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -40,20 +42,52 @@ pub enum Error {
         limit: usize,
     },
     /// There is nothing to import under the paths.
-    #[error("no watch stream in {paths}")]
-    NoStream {
+    #[error("nothing to import in {paths}")]
+    NoInput {
         /// The paths.
         paths: String,
     },
-    /// The inputs were read and hold no event, no list and no bookmark.
-    #[error(
-        "nothing in {paths} is a watch event or a list; the first line that was not read: {first}"
-    )]
+    /// The inputs were read and hold nothing of the format.
+    #[error("nothing in {paths} is of the format `{format}`; the first that was not read: {first}")]
     NoEvent {
+        /// The format.
+        format: Format,
         /// The paths.
         paths: String,
-        /// Place and reason of the first unreadable line.
+        /// Place and reason of the first that could not be read.
         first: String,
+    },
+    /// The format of the inputs could not be found out.
+    #[error("nothing in {paths} is of a format that is known")]
+    UnknownInput {
+        /// The paths.
+        paths: String,
+    },
+    /// The inputs are of several formats.
+    #[error("the input is of several formats: {found}")]
+    MixedFormats {
+        /// The formats, each with an input.
+        found: String,
+    },
+    /// A file of a version that is not known.
+    #[error("`{path}` is of version {found} of its format; {known} is what can be read")]
+    Version {
+        /// The input.
+        path: String,
+        /// What it says.
+        found: String,
+        /// What can be read.
+        known: &'static str,
+    },
+    /// A file that breaks its format as a whole.
+    #[error("`{path}`, {place}: {reason}")]
+    Malformed {
+        /// The input.
+        path: String,
+        /// Where: a line, a byte, a record.
+        place: String,
+        /// What is wrong.
+        reason: String,
     },
     /// A stream has no receive times, and the options give none.
     #[error("`{path}` has no receive times")]
@@ -75,14 +109,6 @@ pub enum Error {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// What was put aside to be merged cannot be read again.
-    #[error("cannot read back what was put aside of `{path}`: {source}")]
-    Spool {
-        /// The input.
-        path: String,
-        /// What went wrong.
-        source: rmp_serde::decode::Error,
-    },
     /// The caller ended the import.
     #[error("the import was interrupted")]
     Cancelled,
@@ -103,7 +129,13 @@ impl Error {
     /// fault.
     pub fn is_bad_input(&self) -> bool {
         match self {
-            Self::UnsafeEntry { .. } | Self::TooManyEntries { .. } | Self::NoEvent { .. } => true,
+            Self::UnsafeEntry { .. }
+            | Self::TooManyEntries { .. }
+            | Self::NoEvent { .. }
+            | Self::UnknownInput { .. }
+            | Self::MixedFormats { .. }
+            | Self::Version { .. }
+            | Self::Malformed { .. } => true,
             Self::Read { source, .. } | Self::Open { source, .. } => matches!(
                 source.kind(),
                 io::ErrorKind::Other
@@ -120,7 +152,7 @@ impl Error {
     pub fn is_bad_request(&self) -> bool {
         matches!(
             self,
-            Self::NoStream { .. } | Self::NoTime { .. } | Self::OutputExists { .. }
+            Self::NoInput { .. } | Self::NoTime { .. } | Self::OutputExists { .. }
         )
     }
 }

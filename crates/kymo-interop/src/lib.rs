@@ -1,17 +1,16 @@
 //! Reads and writes the formats of other tools.
 //!
-//! [`watch`] imports raw watch streams: the wrapped lines `{"recv": …, "event": …}`, wrapped
-//! lists, and what `kubectl get RES --watch --output-watch-events -o json` prints. It takes the
-//! same path from a line to the store as the recorder.
+//! [`import`] takes the files that people have: watch streams, audit logs, dumps, recordings of
+//! other tools. Objects take the same path from a line to the store as in the recorder.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
 //! use std::sync::Arc;
 //!
-//! use kymo_interop::watch::{ImportOptions, import};
+//! use kymo_interop::{Format, ImportOptions, import};
 //! use kymo_model::{Clock, SystemClock};
 //!
-//! let options = ImportOptions::new(vec!["streams/".into()], "prod.kymo".into());
+//! let options = ImportOptions::new(Some(Format::Watch), vec!["streams/".into()], "prod.kymo".into());
 //! let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
 //! let report = import(&options, &clock, &mut |_| ControlFlow::Continue(()))?;
 //! println!("{}", report.summary());
@@ -19,9 +18,16 @@
 //! ```
 
 mod error;
+mod import;
 mod input;
+mod json;
 mod kinds;
-pub mod watch;
+mod naming;
+mod watch;
 
 pub use error::Error;
+pub use import::{
+    Format, ImportOptions, Loss, LossCount, LossReport, MissingTimes, Progress, ResourceCount,
+    Skipped, UnknownFormat, UnreadableLine, import,
+};
 pub use input::Limits;

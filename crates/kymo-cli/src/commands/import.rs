@@ -3,8 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kymo_anonymize::Policy;
-use kymo_interop::Limits;
-use kymo_interop::watch::{self, ImportOptions, MissingTimes, Progress};
+use kymo_interop::{Format, ImportOptions, Limits, MissingTimes, Progress};
 use kymo_model::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +64,7 @@ pub(crate) struct WatchArgs {
 pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), CommandError> {
     let ImportCommand::Watch(args) = command;
     let clock = environment::clock()?;
-    let mut options = ImportOptions::new(args.paths, args.output);
+    let mut options = ImportOptions::new(Some(Format::Watch), args.paths, args.output);
     options.policy = Policy {
         managed_fields: !args.no_managed_fields,
     };
@@ -90,7 +89,7 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
     let shown = ui.clone();
     let work = tokio::task::spawn_blocking(move || {
         let line = shown.progress();
-        watch::import(&options, &clock, &mut |progress| {
+        kymo_interop::import(&options, &clock, &mut |progress| {
             line.set(&match progress {
                 Progress::Reading { events } => format!("{} read", of(events, "event")),
                 Progress::Sealing => "sealing".to_owned(),

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::cap::{Budget, Capped, Counted};
-use super::{Inputs, Limits};
+use super::{Inputs, Limits, WhySkipped};
 use crate::Error;
 
 /// Bytes inside an archive file.
@@ -59,7 +59,12 @@ pub(super) fn check_entry(archive: &str, entry: &str) -> Result<(), Error> {
 }
 
 /// Finds the streams of a plain tar archive by their places in the file.
-pub(super) fn find_in_tar(path: &Path, limits: &Limits, inputs: &mut Inputs) -> Result<(), Error> {
+pub(super) fn find_in_tar(
+    path: &Path,
+    limits: &Limits,
+    why_skipped: WhySkipped<'_>,
+    inputs: &mut Inputs,
+) -> Result<(), Error> {
     let archive = path.display().to_string();
     let failed = |source| Error::Read {
         path: archive.clone(),
@@ -87,13 +92,18 @@ pub(super) fn find_in_tar(path: &Path, limits: &Limits, inputs: &mut Inputs) -> 
             length: entry.size(),
             is_deflated: false,
         };
-        inputs.add_part(name, &inside, part);
+        inputs.add_part(name, &inside, part, why_skipped);
     }
     Ok(())
 }
 
 /// Finds the streams of a zip archive by its directory.
-pub(super) fn find_in_zip(path: &Path, limits: &Limits, inputs: &mut Inputs) -> Result<(), Error> {
+pub(super) fn find_in_zip(
+    path: &Path,
+    limits: &Limits,
+    why_skipped: WhySkipped<'_>,
+    inputs: &mut Inputs,
+) -> Result<(), Error> {
     let archive = path.display().to_string();
     let file = fs::File::open(path).map_err(|source| Error::open(path, source))?;
     let failed = |source: zip::result::ZipError| Error::Read {
@@ -136,7 +146,7 @@ pub(super) fn find_in_zip(path: &Path, limits: &Limits, inputs: &mut Inputs) -> 
             is_deflated,
         };
         drop(entry);
-        inputs.add_part(name, &inside, part);
+        inputs.add_part(name, &inside, part, why_skipped);
     }
     Ok(())
 }

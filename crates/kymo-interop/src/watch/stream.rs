@@ -1,23 +1,23 @@
 //! Turns one stream into items: cuts, parses, names and redacts.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
-use kymo_anonymize::{Policy, redact};
-use kymo_model::{EventType, ObjectText, Timestamp, WatchLine};
+use kymo_anonymize::Policy;
+use kymo_model::{Certainty, EventType, ObjectText, Timestamp, WatchLine};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::item::{Item, Object, What};
-use super::list::{ListReader, Step};
-use super::naming::Naming;
-use super::values::{Cut, next_value, skip_value};
 use crate::Error;
+use crate::import::{Item, Object, ReadItems, What, redacted};
 use crate::input::Text;
+use crate::json::{Cut, ListReader, Step, next_value, skip_value};
+use crate::naming::Naming;
 
 /// Reads the items of one stream.
 pub(crate) struct StreamReader<'a> {
-    name: String,
+    name: Arc<str>,
     text: Text<'a>,
     naming: Naming,
     policy: Policy,
@@ -37,14 +37,14 @@ struct OpenList {
 impl<'a> StreamReader<'a> {
     /// Reads `text`; `name` is for messages, `file_stem` may tell the resource.
     pub(crate) fn new(
-        name: String,
+        name: &str,
         file_stem: &str,
         text: Text<'a>,
         policy: Policy,
         limit: usize,
     ) -> Self {
         Self {
-            name,
+            name: Arc::from(name),
             text,
             naming: Naming::new(file_stem),
             policy,
@@ -53,22 +53,6 @@ impl<'a> StreamReader<'a> {
             list: None,
             is_initial: true,
         }
-    }
-
-    /// Returns the name for messages.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Reads the next item; `None` at the end.
-    pub(crate) fn next(&mut self) -> Result<Option<Item>, Error> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let item = self.read(&mut buffer).map_err(|source| Error::Read {
-            path: self.name.clone(),
-            source,
-        });
-        self.buffer = buffer;
-        item
     }
 
     fn read(&mut self, buffer: &mut Vec<u8>) -> std::io::Result<Option<Item>> {
@@ -154,6 +138,7 @@ impl<'a> StreamReader<'a> {
         self.is_initial = false;
         Item {
             recv,
+            source: Arc::clone(&self.name),
             line,
             named: self.naming.current(),
             what,
@@ -206,26 +191,27 @@ impl<'a> StreamReader<'a> {
                 "an object without kind or apiVersion".to_owned(),
             );
         };
-        let redacted = match redact(&self.policy, &named.resource, &text) {
+        let (body, is_redacted) = match redacted(self.policy, &named.resource, &text) {
             Ok(redacted) => redacted,
-            Err(error) => {
-                let reason = format!("cannot be redacted: {error}");
-                return self.unreadable(line, recv, reason);
-            }
+            Err(reason) => return self.unreadable(line, recv, reason),
         };
-        let is_redacted = matches!(redacted, Cow::Owned(_));
-        let body = redacted.into_owned().into_boxed_str();
-        let key = head.key();
         let object = Object {
             event_type,
-            is_listed,
-            key,
+            certainty: if is_listed {
+                Certainty::Listed
+            } else {
+                Certainty::Seen
+            },
+            not_before: None,
+            key: head.key(),
             rv: head.rv,
-            body,
+            body: Some(body),
             is_redacted,
+            request: None,
         };
         Item {
             recv,
+            source: Arc::clone(&self.name),
             line,
             named: Some(named),
             what: What::Object(object),
@@ -272,10 +258,12 @@ impl<'a> StreamReader<'a> {
                 self.is_initial = false;
                 Item {
                     recv,
+                    source: Arc::clone(&self.name),
                     line,
                     named,
                     what: What::ListEnd {
                         rv: head.rv,
+                        namespace: None,
                         is_complete,
                     },
                 }
@@ -306,10 +294,23 @@ impl<'a> StreamReader<'a> {
     fn unreadable(&self, line: u64, recv: Option<Timestamp>, reason: String) -> Item {
         Item {
             recv,
+            source: Arc::clone(&self.name),
             line,
             named: self.naming.current(),
             what: What::Unreadable { reason },
         }
+    }
+}
+
+impl ReadItems for StreamReader<'_> {
+    fn next(&mut self) -> Result<Option<Item>, Error> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let item = self.read(&mut buffer).map_err(|source| Error::Read {
+            path: self.name.to_string(),
+            source,
+        });
+        self.buffer = buffer;
+        item
     }
 }
 
@@ -360,7 +361,7 @@ mod tests {
 
     fn items(stem: &str, input: &str) -> Vec<Item> {
         let text = Text::new(Box::new(Cursor::new(input.as_bytes().to_vec())));
-        let mut stream = StreamReader::new("in".into(), stem, text, Policy::default(), 400);
+        let mut stream = StreamReader::new("in", stem, text, Policy::default(), 400);
         let mut items = Vec::new();
         while let Some(item) = stream.next().unwrap() {
             items.push(item);
@@ -408,8 +409,8 @@ mod tests {
                 items[0].recv.unwrap().to_string(),
                 "2026-11-21T02:07:16.500000000Z"
             );
-            assert_eq!(&*object(&items[0]).body, POD);
-            assert!(!object(&items[0]).is_listed);
+            assert_eq!(object(&items[0]).body.as_deref().unwrap(), POD);
+            assert_eq!(object(&items[0]).certainty, Certainty::Seen);
             assert_eq!(resource(&items[0]), "pods");
         }
     }
@@ -427,7 +428,7 @@ mod tests {
         for input in [compact, pretty] {
             let listed: Vec<bool> = items("", &input)
                 .iter()
-                .map(|item| object(item).is_listed)
+                .map(|item| object(item).certainty == Certainty::Listed)
                 .collect();
             assert_eq!(listed, [true, false, false]);
         }
@@ -438,7 +439,7 @@ mod tests {
         let list = r#"{"recv":"2026-11-21T02:06:57Z","list":{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"5"}},{"metadata":{"name":"b"}}]}}"#;
         let items = items("", list);
         assert_eq!(
-            &*object(&items[0]).body,
+            object(&items[0]).body.as_deref().unwrap(),
             r#"{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a","namespace":"n","uid":"u","resourceVersion":"5"}}"#,
         );
         assert!(reason(&items[1]).contains("without a resourceVersion"));
@@ -446,6 +447,7 @@ mod tests {
             items[2].what,
             What::ListEnd {
                 rv: Some("9".into()),
+                namespace: None,
                 is_complete: false
             }
         );
@@ -510,7 +512,13 @@ mod tests {
     fn the_payload_of_a_secret_is_gone_before_anything_sees_it() {
         let line = r#"{"type":"ADDED","object":{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"5"},"data":{"p":"TEFCU0VDUkVU"}}}"#;
         let items = items("", line);
-        assert!(!object(&items[0]).body.contains("TEFCU0VDUkVU"));
+        assert!(
+            !object(&items[0])
+                .body
+                .as_deref()
+                .unwrap()
+                .contains("TEFCU0VDUkVU")
+        );
         assert!(object(&items[0]).is_redacted);
     }
 
@@ -529,7 +537,7 @@ mod tests {
     fn read_all(bytes: Vec<u8>, capacity: usize) -> Vec<Item> {
         let reader = std::io::BufReader::with_capacity(capacity, Cursor::new(bytes));
         let text = Text::new(Box::new(reader));
-        let mut stream = StreamReader::new("in".into(), "", text, Policy::default(), 400);
+        let mut stream = StreamReader::new("in", "", text, Policy::default(), 400);
         let mut items = Vec::new();
         while let Some(item) = stream.next().unwrap() {
             items.push(item);

@@ -1,9 +1,4 @@
 //! Importing real streams gives what their files hold: nothing more, nothing less.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +7,14 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kymo_interop::Error;
-use kymo_interop::watch::{ImportOptions, LossReport, MissingTimes, import};
+use kymo_interop::{Error, Format, ImportOptions, LossReport, MissingTimes, import};
 use kymo_model::{Certainty, Clock, EventType, ManualClock, Timestamp};
 use kymo_store::Trace;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::support::{import_as, run, shared_data};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
@@ -26,15 +22,12 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/streams/edge-auth")
 }
 
-fn run(options: &ImportOptions) -> Result<LossReport, Error> {
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp(1_800_000_000_000_000_000)));
-    import(options, &clock, &mut |_| ControlFlow::Continue(()))
+fn watch(paths: Vec<PathBuf>, output: PathBuf) -> ImportOptions {
+    ImportOptions::new(Some(Format::Watch), paths, output)
 }
 
 fn import_into(folder: &Path, paths: Vec<PathBuf>) -> (LossReport, Trace) {
-    let output = folder.join("out.kymo");
-    let report = run(&ImportOptions::new(paths, output.clone())).unwrap();
-    (report, Trace::open(&output).unwrap())
+    import_as(Format::Watch, folder, paths)
 }
 
 #[derive(Deserialize)]
@@ -193,22 +186,11 @@ fn the_recorded_rollout_comes_over_event_for_event_and_object_for_object() {
     Expected::of(&fixture()).assert_is(&report, &trace);
 }
 
-/// The whole recording, where it is at hand: `KYMO_SHARED_DATA`, or `shared/data` beside the
-/// repository.
 #[test]
 fn the_whole_recording_comes_over_event_for_event_and_object_for_object() {
-    let data = std::env::var_os("KYMO_SHARED_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"),
-        PathBuf::from,
-    );
-    let archive = data.join("recorded/control-plane-2100-pods.tar.zst");
-    if !archive.exists() {
-        eprintln!(
-            "NOT RUN: no recording at {}; set KYMO_SHARED_DATA",
-            archive.display()
-        );
+    let Some(archive) = shared_data("recorded/control-plane-2100-pods.tar.zst") else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().unwrap();
     let unpacked = folder.path().join("streams");
     let decoder = zstd::stream::read::Decoder::new(fs::File::open(&archive).unwrap()).unwrap();
@@ -308,7 +290,7 @@ fn archives_and_compressed_files_give_the_same_as_the_folder() {
 
     for name in ["plain.tar", "all.tgz", "all.zip", "gz"] {
         let output = at(&format!("{name}.kymo"));
-        let report = run(&ImportOptions::new(vec![at(name)], output.clone())).unwrap();
+        let report = run(&watch(vec![at(name)], output.clone())).unwrap();
         assert_eq!(report.resources, plain.resources, "{name}");
         Expected::of(&fixture()).assert_is(&report, &Trace::open(&output).unwrap());
     }
@@ -327,7 +309,7 @@ fn what_kubectl_prints_is_imported_with_the_times_that_are_asked_for() {
         text = format!("{text}{:#}\n", line["event"]);
     }
     fs::write(&kubectl, text).unwrap();
-    let mut options = ImportOptions::new(vec![kubectl], folder.path().join("out.kymo"));
+    let mut options = watch(vec![kubectl], folder.path().join("out.kymo"));
     assert!(matches!(run(&options), Err(Error::NoTime { .. })));
     let start: Timestamp = "2026-11-21T02:00:00Z".parse().unwrap();
     let interval = std::time::Duration::from_secs(1);
@@ -378,7 +360,7 @@ fn a_failed_import_leaves_nothing_and_an_output_is_never_overwritten() {
     let nothing = folder.path().join("notes.txt");
     fs::write(&nothing, "hello\n").unwrap();
     let output = folder.path().join("out.kymo");
-    let error = run(&ImportOptions::new(vec![nothing.clone()], output.clone())).unwrap_err();
+    let error = run(&watch(vec![nothing.clone()], output.clone())).unwrap_err();
     assert!(matches!(error, Error::NoEvent { .. }), "{error}");
     assert!(
         error.to_string().contains("notes.txt:1: not a JSON object"),
@@ -386,7 +368,7 @@ fn a_failed_import_leaves_nothing_and_an_output_is_never_overwritten() {
     );
 
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(Timestamp(0)));
-    let options = ImportOptions::new(vec![fixture()], output.clone());
+    let options = watch(vec![fixture()], output.clone());
     let stopped = import(&options, &clock, &mut |_| ControlFlow::Break(()));
     assert!(matches!(stopped, Err(Error::Cancelled)));
     let left: Vec<_> = fs::read_dir(folder.path())
@@ -396,7 +378,7 @@ fn a_failed_import_leaves_nothing_and_an_output_is_never_overwritten() {
     assert_eq!(left, ["notes.txt"]);
 
     fs::create_dir(&output).unwrap();
-    let error = run(&ImportOptions::new(vec![fixture()], output)).unwrap_err();
+    let error = run(&watch(vec![fixture()], output)).unwrap_err();
     assert!(matches!(error, Error::OutputExists { .. }));
 }
 
@@ -420,7 +402,7 @@ fn an_entry_that_leads_out_of_the_archive_is_refused() {
     )
     .unwrap();
     for archive in [path, std::mem::take(&mut compressed)] {
-        let error = run(&ImportOptions::new(vec![archive], folder.path().join("o"))).unwrap_err();
+        let error = run(&watch(vec![archive], folder.path().join("o"))).unwrap_err();
         assert!(matches!(error, Error::UnsafeEntry { .. }), "{error}");
         assert!(error.is_bad_input());
     }
@@ -437,7 +419,7 @@ fn a_bomb_is_stopped_by_its_ratio() {
         encoder.write_all(&blank).unwrap();
     }
     encoder.finish().unwrap();
-    let mut options = ImportOptions::new(vec![bomb], folder.path().join("out.kymo"));
+    let mut options = watch(vec![bomb], folder.path().join("out.kymo"));
     let error = run(&options).unwrap_err();
     assert!(
         error.to_string().contains("more than 2000 times its size"),
@@ -454,7 +436,7 @@ fn a_bomb_is_stopped_by_its_ratio() {
 #[test]
 fn the_same_input_and_seed_give_one_file_that_is_a_trace() {
     let folder = tempfile::tempdir().unwrap();
-    let mut options = ImportOptions::new(vec![fixture()], folder.path().join("a.parquet"));
+    let mut options = watch(vec![fixture()], folder.path().join("a.parquet"));
     options.seed = Some(7);
     let report = run(&options).unwrap();
     let trace = Trace::open(&options.output).unwrap();

@@ -1,15 +1,13 @@
 //! Folds items into the records of a log: what the recorder would have written.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
-use kymo_model::{
-    Cause, Certainty, Coverage, CoverageState, Event, EventType, Feed, FeedId, ObjectKey, Rv,
-    Scope, Timestamp,
-};
+use kymo_model::{Cause, Coverage, CoverageState, Feed, FeedId, Scope, Timestamp};
 use kymo_store::LogRecord;
 
-use super::item::{Item, Named, Object, What};
+use super::feed::FeedState;
+use super::item::{Item, Named, What};
 use super::loss::LossReport;
 use super::merge::Timed;
 use crate::Error;
@@ -25,9 +23,19 @@ pub(crate) trait Log {
     fn append(&mut self, record: LogRecord) -> Result<(), Error>;
 }
 
+/// What the fold may take for granted of a format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rules {
+    /// Whether a lower resourceVersion than the one before says that history went back.
+    pub(crate) versions_grow: bool,
+    /// Whether objects get uids because the format has none.
+    pub(crate) mints_uids: bool,
+}
+
 /// The state of all feeds of an import.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fold {
+    rules: Rules,
     session: u32,
     feeds: HashMap<Feed, FeedState>,
     report: LossReport,
@@ -35,40 +43,15 @@ pub(crate) struct Fold {
     more_unreadable: Option<(Timestamp, Timestamp)>,
 }
 
-#[derive(Debug, Default)]
-struct FeedState {
-    id: FeedId,
-    label: String,
-    epoch: u32,
-    state: Option<CoverageState>,
-    last_ts: Timestamp,
-    /// Up to when the feed was followed: the last time that was not a list's.
-    followed_until: Timestamp,
-    /// The highest version that each stream sent: two streams may run a little apart.
-    versions: HashMap<Arc<str>, Rv>,
-    live: HashMap<String, Live>,
-    last_deleted: Option<(String, Option<Rv>)>,
-    /// Whether the items of a list are coming.
-    in_list: bool,
-    /// The objects that the present list showed, when there were live objects before it.
-    listed: Option<HashSet<String>>,
-    /// When the first and the last object came whose beginning is missing, and how many.
-    starts_inside: Option<(Timestamp, Timestamp, u64)>,
-}
-
-#[derive(Debug)]
-struct Live {
-    key: ObjectKey,
-    rv: Option<Rv>,
-}
-
 impl Fold {
     /// Starts a session.
-    pub(crate) fn new(session: u32, report: LossReport) -> Self {
+    pub(crate) fn new(rules: Rules, session: u32, report: LossReport) -> Self {
         Self {
+            rules,
             session,
+            feeds: HashMap::new(),
             report,
-            ..Self::default()
+            more_unreadable: None,
         }
     }
 
@@ -77,11 +60,14 @@ impl Fold {
         let Timed {
             ts,
             is_time_missing,
-            source,
             item,
         } = timed;
         let Item {
-            line, named, what, ..
+            source,
+            line,
+            named,
+            what,
+            ..
         } = item;
         if let What::Unreadable { reason } = &what {
             return self.unreadable(ts, &source, line, reason, named.as_deref(), log);
@@ -89,18 +75,23 @@ impl Fold {
         self.report.missing_times += u64::from(is_time_missing);
         self.report.note_time(ts);
         let Some(named) = named else {
+            if let What::Gap { from, detail } = what {
+                let from = from.unwrap_or(ts);
+                let gap = self.gap(None, 0, Cause::Source, from, ts, detail);
+                return log.append(LogRecord::Gap(gap));
+            }
             // A bookmark or an error in front of everything that tells the resource.
             self.report
                 .note_unreadable(&source, line, "nothing tells its resource");
             return Ok(());
         };
-        let is_listed = matches!(&what, What::Object(object) if object.is_listed)
-            || matches!(what, What::ListEnd { .. });
+        let is_of_list = what.is_of_list();
         let state = feed_state(
             &mut self.feeds,
             &mut self.report,
+            self.rules,
             &named,
-            is_listed,
+            is_of_list,
             ts,
             log,
         )?;
@@ -109,19 +100,15 @@ impl Fold {
         let report = &mut self.report;
         let taken = match what {
             What::Object(object) => state.object(ts, &source, object, report, log),
-            What::ListEnd { rv, is_complete } => {
-                state.list_end(ts, &source, rv, is_complete, report, log)
+            What::ListEnd {
+                rv,
+                namespace,
+                is_complete,
+            } => {
+                let scope = namespace.as_deref();
+                state.list_end(ts, &source, rv, scope, is_complete, report, log)
             }
-            What::Bookmark { rv } => {
-                report.count(&state.label).bookmarks += 1;
-                state.observe(ts, None, log)?;
-                state.version(ts, &source, &rv, report, log)?;
-                log.append(LogRecord::Mark {
-                    feed: state.id,
-                    rv,
-                    ts,
-                })
-            }
+            What::Bookmark { rv } => state.bookmark(ts, &source, rv, report, log),
             What::Error { code, message } => {
                 report.count(&state.label).errors += 1;
                 let cause = match code {
@@ -131,9 +118,23 @@ impl Fold {
                 let detail = Some(format!("ERROR {code}: {message}"));
                 state.transition(ts, CoverageState::Unobserved, cause, detail, log)
             }
+            What::Gap { from, detail } => {
+                let (id, epoch) = (state.id, state.epoch);
+                let from = from.unwrap_or(state.followed_until);
+                let gap = gap(
+                    self.session,
+                    Some(id),
+                    epoch,
+                    Cause::Source,
+                    from,
+                    ts,
+                    detail,
+                );
+                log.append(LogRecord::Gap(gap))
+            }
             What::Unreadable { .. } => Ok(()),
         };
-        let is_list_item = is_listed && state.listed.is_some();
+        let is_list_item = is_of_list && state.listed.is_some();
         if !is_list_item {
             state.followed_until = state.last_ts;
         }
@@ -179,20 +180,7 @@ impl Fold {
         to: Timestamp,
         detail: String,
     ) -> Coverage {
-        Coverage {
-            feed,
-            epoch,
-            session: self.session,
-            state: CoverageState::Uncertain,
-            cause,
-            from_rv: None,
-            to_rv: None,
-            from_seq: None,
-            to_seq: None,
-            from_ts: Some(from),
-            to_ts: Some(to),
-            detail: Some(detail),
-        }
+        gap(self.session, feed, epoch, cause, from, to, detail)
     }
 
     fn unreadable(
@@ -233,274 +221,75 @@ impl Fold {
     }
 }
 
+fn gap(
+    session: u32,
+    feed: Option<FeedId>,
+    epoch: u32,
+    cause: Cause,
+    from: Timestamp,
+    to: Timestamp,
+    detail: String,
+) -> Coverage {
+    Coverage {
+        feed,
+        epoch,
+        session,
+        state: CoverageState::Uncertain,
+        cause,
+        from_rv: None,
+        to_rv: None,
+        from_seq: None,
+        to_seq: None,
+        from_ts: Some(from),
+        to_ts: Some(to),
+        detail: Some(detail),
+    }
+}
+
 /// Finds the state of a resource's feed, or begins it.
 fn feed_state<'a>(
     feeds: &'a mut HashMap<Feed, FeedState>,
     report: &mut LossReport,
+    rules: Rules,
     named: &Named,
     has_list: bool,
     ts: Timestamp,
     log: &mut impl Log,
 ) -> Result<&'a mut FeedState, Error> {
-    let feed = Feed {
+    match feeds.entry(Feed {
         resource: named.resource.clone(),
         scope: Scope::default(),
-    };
-    if !feeds.contains_key(&feed) {
-        let id = log.feed(&feed)?;
-        let label = feed.resource.group_resource().to_string();
-        if named.is_guessed {
-            report.guessed_plurals.insert(label.clone());
-        }
-        let mut state = FeedState {
-            id,
-            label,
-            last_ts: ts,
-            followed_until: ts,
-            ..FeedState::default()
-        };
-        let detail = (!has_list)
-            .then(|| "the source has no list: objects that did not change are missing".to_owned());
-        state.transition(ts, CoverageState::Observed, Cause::Start, detail, log)?;
-        feeds.insert(feed.clone(), state);
-    }
-    // It was put in above if it was not there.
-    Ok(feeds.entry(feed).or_default())
-}
-
-impl LossReport {
-    fn count(&mut self, label: &str) -> &mut super::loss::ResourceCount {
-        if !self.resources.contains_key(label) {
-            self.resources
-                .insert(label.to_owned(), super::loss::ResourceCount::default());
-        }
-        self.resources.entry(label.to_owned()).or_default()
-    }
-}
-
-impl FeedState {
-    fn transition(
-        &mut self,
-        ts: Timestamp,
-        state: CoverageState,
-        cause: Cause,
-        detail: Option<String>,
-        log: &mut impl Log,
-    ) -> Result<(), Error> {
-        self.state = Some(state);
-        log.append(LogRecord::Transition {
-            feed: self.id,
-            epoch: self.epoch,
-            ts,
-            state,
-            cause,
-            rv: self
-                .versions
-                .values()
-                .reduce(|a, b| if b.is_newer_than(a) { b } else { a })
-                .cloned(),
-            detail,
-        })
-    }
-
-    /// Whatever comes after an ERROR was observed again.
-    fn observe(
-        &mut self,
-        ts: Timestamp,
-        detail: Option<String>,
-        log: &mut impl Log,
-    ) -> Result<(), Error> {
-        if self.state == Some(CoverageState::Observed) {
-            return Ok(());
-        }
-        self.transition(ts, CoverageState::Observed, Cause::Start, detail, log)
-    }
-
-    /// Notes a version that a stream sent; one lower than before begins an epoch.
-    fn version(
-        &mut self,
-        ts: Timestamp,
-        source: &Arc<str>,
-        rv: &Rv,
-        report: &mut LossReport,
-        log: &mut impl Log,
-    ) -> Result<(), Error> {
-        match self.versions.get_mut(source) {
-            Some(last) if last.is_newer_than(rv) => {
-                self.epoch += 1;
-                self.versions.clear();
-                report.count(&self.label).rewinds += 1;
-                self.versions.insert(Arc::clone(source), rv.clone());
-                let detail = Some(format!("resourceVersions went back to {rv}"));
-                self.transition(
-                    ts,
-                    CoverageState::Observed,
-                    Cause::HistoryRewound,
-                    detail,
-                    log,
-                )
+    }) {
+        Entry::Occupied(known) => Ok(known.into_mut()),
+        Entry::Vacant(place) => {
+            let id = log.feed(place.key())?;
+            let label = named.resource.group_resource().to_string();
+            if named.is_guessed {
+                report.guessed_plurals.insert(label.clone());
             }
-            Some(last) => {
-                *last = rv.clone();
-                Ok(())
-            }
-            None => {
-                self.versions.insert(Arc::clone(source), rv.clone());
-                Ok(())
-            }
-        }
-    }
-
-    fn object(
-        &mut self,
-        ts: Timestamp,
-        source: &Arc<str>,
-        object: Object,
-        report: &mut LossReport,
-        log: &mut impl Log,
-    ) -> Result<(), Error> {
-        let identity = identity(&object.key);
-        if object.is_listed != self.in_list {
-            self.in_list = object.is_listed;
-            self.listed = (object.is_listed && !self.live.is_empty()).then(HashSet::new);
-        }
-        if let Some(listed) = &mut self.listed {
-            listed.insert(identity.clone());
-        }
-        let known = self.live.get(&identity);
-        let is_repeat = match object.event_type {
-            EventType::Deleted => self
-                .last_deleted
-                .as_ref()
-                .is_some_and(|(deleted, rv)| *deleted == identity && *rv == object.rv),
-            _ => known.is_some_and(|live| live.rv == object.rv),
-        };
-        let is_stale = object.is_listed
-            && known.is_some_and(|live| match (&live.rv, &object.rv) {
-                (Some(live), Some(listed)) => live.is_newer_than(listed),
-                _ => false,
+            let state = place.insert(FeedState::new(id, label, rules, ts));
+            let detail = (!has_list).then(|| {
+                "the source has no list: objects that did not change are missing".to_owned()
             });
-        if is_repeat || is_stale {
-            report.count(&self.label).duplicates += 1;
-            return Ok(());
+            state.transition(ts, CoverageState::Observed, Cause::Start, detail, log)?;
+            Ok(state)
         }
-        self.observe(ts, None, log)?;
-        if let Some(rv) = object.rv.as_ref().filter(|_| !object.is_listed) {
-            let rv = rv.clone();
-            self.version(ts, source, &rv, report, log)?;
-        }
-        let is_known = self.live.contains_key(&identity);
-        if !is_known && object.event_type != EventType::Added {
-            let (from, _, count) = self.starts_inside.unwrap_or((ts, ts, 0));
-            self.starts_inside = Some((from, ts, count + 1));
-            report.count(&self.label).starts_inside += 1;
-        }
-        let (event_type, certainty) = match (object.is_listed, is_known) {
-            (false, _) => (object.event_type, Certainty::Seen),
-            (true, false) => (object.event_type, Certainty::Listed),
-            (true, true) => (EventType::Modified, Certainty::Coalesced),
-        };
-        let count = report.count(&self.label);
-        count.count(event_type);
-        count.listed += u64::from(object.is_listed);
-        report.redacted_objects += u64::from(object.is_redacted);
-        if event_type == EventType::Deleted {
-            self.live.remove(&identity);
-            self.last_deleted = Some((identity, object.rv.clone()));
-        } else {
-            let live = Live {
-                key: object.key.clone(),
-                rv: object.rv.clone(),
-            };
-            self.live.insert(identity, live);
-        }
-        let body = Arc::from(object.body.into_boxed_bytes());
-        log.append(LogRecord::Event(Event {
-            feed: self.id,
-            ts,
-            not_before: (certainty == Certainty::Coalesced).then_some(self.followed_until),
-            event_type,
-            certainty,
-            epoch: self.epoch,
-            key: object.key,
-            rv: object.rv,
-            body: Some(body),
-            request: None,
-        }))
-    }
-
-    fn list_end(
-        &mut self,
-        ts: Timestamp,
-        source: &Arc<str>,
-        rv: Option<Rv>,
-        is_complete: bool,
-        report: &mut LossReport,
-        log: &mut impl Log,
-    ) -> Result<(), Error> {
-        report.count(&self.label).lists += 1;
-        self.observe(ts, None, log)?;
-        // A list without items shows that all objects are gone.
-        let is_empty = !std::mem::take(&mut self.in_list);
-        let listed = self.listed.take().or_else(|| is_empty.then(HashSet::new));
-        if let Some(listed) = listed.filter(|_| is_complete) {
-            let mut gone: Vec<String> = self
-                .live
-                .keys()
-                .filter(|identity| !listed.contains(*identity))
-                .cloned()
-                .collect();
-            gone.sort();
-            for identity in gone {
-                let Some(live) = self.live.remove(&identity) else {
-                    continue;
-                };
-                let count = report.count(&self.label);
-                count.deleted += 1;
-                count.inferred += 1;
-                log.append(LogRecord::Event(Event {
-                    feed: self.id,
-                    ts,
-                    not_before: Some(self.followed_until),
-                    event_type: EventType::Deleted,
-                    certainty: Certainty::Inferred,
-                    epoch: self.epoch,
-                    key: live.key,
-                    rv: None,
-                    body: None,
-                    request: None,
-                }))?;
-            }
-        }
-        let Some(rv) = rv else { return Ok(()) };
-        self.version(ts, source, &rv, report, log)?;
-        if is_complete {
-            log.append(LogRecord::Mark {
-                feed: self.id,
-                rv,
-                ts,
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// Two objects are one if their uids say so; where there are none, their names.
-fn identity(key: &ObjectKey) -> String {
-    if key.uid.is_empty() {
-        format!("{}/{}", key.namespace, key.name)
-    } else {
-        key.uid.clone()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use kymo_model::{Certainty, EventType, ObjectKey};
+
+    use super::super::item::Object;
+    use super::super::loss::Loss;
     use super::*;
     use crate::kinds;
 
     #[derive(Default)]
-    struct Records(Vec<Feed>, Vec<String>);
+    struct Records(Vec<Feed>, Vec<String>, Vec<ObjectKey>);
 
     impl Log for Records {
         fn feed(&mut self, feed: &Feed) -> Result<FeedId, Error> {
@@ -511,6 +300,7 @@ mod tests {
         fn append(&mut self, record: LogRecord) -> Result<(), Error> {
             self.1.push(match record {
                 LogRecord::Event(event) => {
+                    self.2.push(event.key.clone());
                     format!(
                         "{} {} {} rv={} epoch={}",
                         event.ts.0,
@@ -552,24 +342,39 @@ mod tests {
     fn object(event_type: EventType, uid: &str, rv: &str, is_listed: bool) -> What {
         What::Object(Object {
             event_type,
-            is_listed,
+            certainty: if is_listed {
+                Certainty::Listed
+            } else {
+                Certainty::Seen
+            },
+            not_before: None,
             key: ObjectKey {
                 namespace: "a".into(),
                 name: uid.into(),
                 uid: uid.into(),
             },
             rv: Some(rv.into()),
-            body: "{}".into(),
+            body: Some("{}".into()),
             is_redacted: false,
+            request: None,
         })
     }
 
-    fn fold(items: Vec<What>) -> (Vec<String>, LossReport) {
-        let (mut records, mut fold) = (Records::default(), Fold::new(1, LossReport::default()));
+    const RULES: Rules = Rules {
+        versions_grow: true,
+        mints_uids: false,
+    };
+
+    fn fold_by(rules: Rules, items: Vec<What>) -> (Vec<String>, LossReport) {
+        let (mut records, mut fold) = (
+            Records::default(),
+            Fold::new(rules, 1, LossReport::default()),
+        );
         for (index, what) in items.into_iter().enumerate() {
             let ts = Timestamp(index as i64 + 1);
             let item = Item {
                 recv: Some(ts),
+                source: "f".into(),
                 line: index as u64 + 1,
                 named: Some(pods()),
                 what,
@@ -577,13 +382,16 @@ mod tests {
             let timed = Timed {
                 ts,
                 is_time_missing: false,
-                source: "f".into(),
                 item,
             };
             fold.take(timed, &mut records).unwrap();
         }
         let report = fold.finish(&mut records).unwrap();
         (records.1, report)
+    }
+
+    fn fold(items: Vec<What>) -> (Vec<String>, LossReport) {
+        fold_by(RULES, items)
     }
 
     use EventType::{Added, Deleted, Modified};
@@ -594,6 +402,7 @@ mod tests {
             object(Added, "u1", "5", true),
             What::ListEnd {
                 rv: Some("9".into()),
+                namespace: None,
                 is_complete: true,
             },
             object(Modified, "u1", "10", false),
@@ -633,6 +442,7 @@ mod tests {
             object(Added, "u2", "6", true),
             What::ListEnd {
                 rv: Some("9".into()),
+                namespace: None,
                 is_complete: true,
             },
         ]);
@@ -642,6 +452,7 @@ mod tests {
             object(Added, "u1", "5", false),
             What::ListEnd {
                 rv: Some("9".into()),
+                namespace: None,
                 is_complete: true,
             },
         ]);
@@ -661,6 +472,7 @@ mod tests {
                 object(Added, "u2", "20", true),
                 What::ListEnd {
                     rv: Some("30".into()),
+                    namespace: None,
                     is_complete,
                 },
             ]
@@ -722,5 +534,106 @@ mod tests {
             (report.unreadable, report.resources["pods"].starts_inside),
             (1, 1)
         );
+    }
+
+    fn unnamed(event_type: EventType, name: &str) -> What {
+        let What::Object(mut object) = object(event_type, name, "", false) else {
+            unreachable!()
+        };
+        object.key.uid.clear();
+        object.rv = None;
+        object.body = Some(r#"{"metadata":{}}"#.into());
+        What::Object(object)
+    }
+
+    #[test]
+    fn an_object_without_a_uid_is_the_live_one_of_its_name() {
+        let (records, report) = fold(vec![
+            object(Added, "u1", "5", false),
+            unnamed(Modified, "u1"),
+            unnamed(Deleted, "u1"),
+            unnamed(Deleted, "u1"),
+        ]);
+        assert_eq!(
+            records[2..4],
+            [
+                "2 seen MODIFIED rv=- epoch=0",
+                "3 seen DELETED rv=- epoch=0"
+            ]
+        );
+        // The third one deletes something that was never there.
+        assert_eq!(report.resources["pods"].starts_inside, 1);
+        assert_eq!(report.losses[0].what, Loss::Uids);
+        assert_eq!(report.losses[0].count, 1);
+    }
+
+    #[test]
+    fn made_uids_tell_the_incarnations_of_a_name_apart() {
+        let rules = Rules {
+            mints_uids: true,
+            ..RULES
+        };
+        let mut records = Records::default();
+        let mut fold = Fold::new(rules, 1, LossReport::default());
+        for (index, event_type) in [Added, Modified, Deleted, Added].into_iter().enumerate() {
+            let item = Item {
+                recv: None,
+                source: "f".into(),
+                line: 1,
+                named: Some(pods()),
+                what: unnamed(event_type, "web"),
+            };
+            let timed = Timed {
+                ts: Timestamp(index as i64),
+                is_time_missing: false,
+                item,
+            };
+            fold.take(timed, &mut records).unwrap();
+        }
+        let uids: Vec<&str> = records.2.iter().map(|key| key.uid.as_str()).collect();
+        assert_eq!((uids[0], uids[0]), (uids[1], uids[2]));
+        assert_ne!(uids[0], uids[3]);
+    }
+
+    #[test]
+    fn versions_that_need_not_grow_begin_no_epoch() {
+        let rules = Rules {
+            versions_grow: false,
+            ..RULES
+        };
+        let (records, report) = fold_by(
+            rules,
+            vec![
+                object(Added, "u1", "50", false),
+                object(Modified, "u1", "7", false),
+            ],
+        );
+        assert_eq!(records[2], "2 seen MODIFIED rv=7 epoch=0");
+        assert_eq!(report.resources["pods"].rewinds, 0);
+    }
+
+    #[test]
+    fn a_list_of_one_namespace_says_nothing_of_the_others() {
+        let end = |namespace: &str| What::ListEnd {
+            rv: None,
+            namespace: Some(namespace.into()),
+            is_complete: true,
+        };
+        let (_, report) = fold(vec![object(Added, "u1", "5", true), end("b")]);
+        assert_eq!(report.resources["pods"].inferred, 0);
+        let (_, report) = fold(vec![object(Added, "u1", "5", true), end("b"), end("a")]);
+        assert_eq!(report.resources["pods"].inferred, 1);
+    }
+
+    #[test]
+    fn a_gap_that_the_source_shows_becomes_one_of_its_feed() {
+        let (records, _) = fold(vec![
+            object(Added, "u1", "5", false),
+            What::Gap {
+                from: None,
+                detail: "the watch was opened again".into(),
+            },
+        ]);
+        assert_eq!(records[2], "gap source the watch was opened again");
     }
 }

@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use kymo_model::{EventType, Timestamp};
 use serde::Serialize;
@@ -10,7 +10,7 @@ const NAMED_LINES: usize = 100;
 /// What an import took over and what it could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LossReport {
-    /// The streams that were read.
+    /// The files and archive entries that were read.
     pub streams: u64,
     /// Files that were not read, with the reason.
     pub skipped: Vec<Skipped>,
@@ -28,10 +28,84 @@ pub struct LossReport {
     pub guessed_plurals: BTreeSet<String>,
     /// Objects that redaction took something out of.
     pub redacted_objects: u64,
+    /// What the source could not tell.
+    pub losses: Vec<LossCount>,
+    /// What was left out although nothing is lost by it, with counts.
+    pub notes: BTreeMap<String, u64>,
+    /// The API server's version, where the source tells it.
+    pub server_version: Option<String>,
     /// What redaction takes out, in words.
     pub dropped: Vec<String>,
     /// The first and the last receive time.
     pub time_span: Option<(Timestamp, Timestamp)>,
+}
+
+/// What a source could not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Loss {
+    /// When changes were received.
+    ReceiveTimes,
+    /// What objects were after a change.
+    Bodies,
+    /// Whether something changed, or what did.
+    Changes,
+    /// That objects were deleted.
+    Deletes,
+    /// What happened in a stretch of time.
+    Gaps,
+    /// What kind or resource an object is of.
+    Kinds,
+    /// Which of the objects of a name it was.
+    Uids,
+    /// Which version of an object it was.
+    ResourceVersions,
+    /// In which order changes happened.
+    Order,
+    /// Members of objects.
+    Fields,
+    /// Who made a change.
+    Actors,
+    /// How long something lived.
+    Lifecycles,
+}
+
+impl Loss {
+    /// Returns the word in the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ReceiveTimes => "receive-times",
+            Self::Bodies => "bodies",
+            Self::Changes => "changes",
+            Self::Deletes => "deletes",
+            Self::Gaps => "gaps",
+            Self::Kinds => "kinds",
+            Self::Uids => "uids",
+            Self::ResourceVersions => "resource-versions",
+            Self::Order => "order",
+            Self::Fields => "fields",
+            Self::Actors => "actors",
+            Self::Lifecycles => "lifecycles",
+        }
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How often a source could not tell something, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LossCount {
+    /// What.
+    pub what: Loss,
+    /// Why, a short phrase.
+    pub why: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// A file that was not read.
@@ -65,8 +139,10 @@ pub struct ResourceCount {
     pub deleted: u64,
     /// Of all these, the ones that a list showed.
     pub listed: u64,
-    /// Deletes deduced from a later list.
+    /// Of all these, the ones that were deduced: deletes from a later list, versions from a patch.
     pub inferred: u64,
+    /// Of all these, the ones of which the source does not have the object.
+    pub reported: u64,
     /// Repeats of a version that was there already, left out.
     pub duplicates: u64,
     /// Bookmarks.
@@ -105,6 +181,37 @@ impl LossReport {
 
     fn sum(&self, part: impl Fn(&ResourceCount) -> u64) -> u64 {
         self.resources.values().map(part).sum()
+    }
+
+    /// Counts something that the source could not tell; `why` is a short phrase.
+    pub(crate) fn lose(&mut self, what: Loss, why: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let known = self
+            .losses
+            .iter_mut()
+            .find(|loss| loss.what == what && loss.why == why);
+        match known {
+            Some(loss) => loss.count += count,
+            None => self.losses.push(LossCount {
+                what,
+                why: why.to_owned(),
+                count,
+            }),
+        }
+    }
+
+    /// Counts something that was left out although nothing is lost by it.
+    pub(crate) fn note(&mut self, what: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        if let Some(known) = self.notes.get_mut(what) {
+            *known += count;
+        } else {
+            self.notes.insert(what.to_owned(), count);
+        }
     }
 
     pub(crate) fn note_unreadable(&mut self, path: &str, line: u64, reason: &str) {
@@ -150,8 +257,13 @@ impl LossReport {
             ),
             (
                 self.sum(|count| count.inferred),
-                "delete",
-                " inferred from a later list",
+                "event",
+                " inferred: deletes from a later list, versions from patches",
+            ),
+            (
+                self.sum(|count| count.reported),
+                "event",
+                " of which the source does not have the object",
             ),
             (
                 self.sum(|count| count.errors),
@@ -185,6 +297,12 @@ impl LossReport {
         for (number, noun, what) in notes.into_iter().filter(|(number, _, _)| *number > 0) {
             line(&mut text, format_args!("  {}{what}", of(number, noun)));
         }
+        for LossCount { what, why, count } in &self.losses {
+            line(&mut text, format_args!("  lost: {what}: {why} ({count})"));
+        }
+        for (what, count) in &self.notes {
+            line(&mut text, format_args!("  {what}: {count}"));
+        }
         for unreadable in &self.unreadable_lines {
             let UnreadableLine {
                 path,
@@ -216,7 +334,7 @@ fn of(number: u64, noun: &str) -> String {
 }
 
 /// Adds a line; writing to a String cannot fail.
-fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+fn line(text: &mut String, line: fmt::Arguments<'_>) {
     text.push('\n');
     let written = text.write_fmt(line);
     debug_assert!(written.is_ok());

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use kymo_model::{ObjectHead, ResourceType};
 
-use super::item::Named;
+use crate::import::Named;
 use crate::kinds;
 
 /// Finds the resource of each object of one stream.

@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use kymo_model::{Clock, Timestamp};
 
-use super::item::{Item, What};
-use super::spool::SpoolReader;
-use super::stream::StreamReader;
+use super::item::{Item, ReadItems, What};
+use super::loss::LossReport;
 use crate::Error;
 
 /// Where the time of an event comes from when the stream does not hold it.
@@ -30,51 +29,24 @@ pub enum MissingTimes {
     Now,
 }
 
-/// A stream of items from wherever they come.
-pub(crate) enum Source {
-    /// Parsed as it is read.
-    Stream(Box<StreamReader<'static>>),
-    /// Parsed before and put aside.
-    Spool(SpoolReader),
-}
-
-impl Source {
-    fn name(&self) -> &str {
-        match self {
-            Self::Stream(stream) => stream.name(),
-            Self::Spool(spool) => spool.name(),
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<Item>, Error> {
-        match self {
-            Self::Stream(stream) => stream.next(),
-            Self::Spool(spool) => spool.next(),
-        }
-    }
-}
-
-/// An item with its time and the stream it came from.
+/// An item with its time.
 pub(crate) struct Timed {
     pub(crate) ts: Timestamp,
     /// Whether the stream lacked the time although others have it.
     pub(crate) is_time_missing: bool,
-    pub(crate) source: Arc<str>,
     pub(crate) item: Item,
 }
 
 struct Open {
-    source: Source,
-    name: Arc<str>,
+    source: Box<dyn ReadItems>,
     /// Items read ahead: the next one, and more only where the first could not be read.
     ahead: VecDeque<Item>,
     last_ts: Option<Timestamp>,
 }
 
 impl Open {
-    /// Reads up to the first item that can tell whether the stream has times; `None` for a
-    /// stream without items.
-    fn begin(mut source: Source) -> Result<Option<Self>, Error> {
+    /// Reads up to the first item that can tell whether the stream has times.
+    fn begin(mut source: Box<dyn ReadItems>) -> Result<Self, Error> {
         let mut ahead = VecDeque::new();
         while let Some(item) = source.next()? {
             let tells_nothing = item.recv.is_none() && matches!(item.what, What::Unreadable { .. });
@@ -84,12 +56,11 @@ impl Open {
             }
         }
         let last_ts = ahead.back().and_then(|item| item.recv);
-        Ok((!ahead.is_empty()).then(|| Self {
-            name: Arc::from(source.name()),
+        Ok(Self {
             source,
             ahead,
             last_ts,
-        }))
+        })
     }
 
     /// Takes the next item and reads the one behind it.
@@ -115,6 +86,8 @@ pub(crate) struct Merge {
     /// The next time of each stream that is merged.
     heap: BinaryHeap<Reverse<(Timestamp, usize)>>,
     merged: Vec<Open>,
+    /// Streams that are read to their end.
+    ended: Vec<Open>,
     missing: MissingTimes,
     clock: Arc<dyn Clock>,
     counted: u32,
@@ -123,19 +96,26 @@ pub(crate) struct Merge {
 impl Merge {
     /// Reads the first item of every stream.
     pub(crate) fn new(
-        sources: Vec<Source>,
+        sources: Vec<Box<dyn ReadItems>>,
         missing: MissingTimes,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let mut open = Vec::with_capacity(sources.len());
+        let mut ended = Vec::new();
         for source in sources {
-            open.extend(Open::begin(source)?);
+            let stream = Open::begin(source)?;
+            if stream.ahead.is_empty() {
+                ended.push(stream);
+            } else {
+                open.push(stream);
+            }
         }
         let has_times = open.iter().all(|stream| stream.last_ts.is_some());
         let mut this = Self {
             queue: VecDeque::new(),
             heap: BinaryHeap::new(),
             merged: Vec::new(),
+            ended,
             missing,
             clock,
             counted: 0,
@@ -159,10 +139,9 @@ impl Merge {
         }
         while let Some(stream) = self.queue.front_mut() {
             let Some(item) = stream.take()? else {
-                self.queue.pop_front();
+                self.ended.extend(self.queue.pop_front());
                 continue;
             };
-            let source = Arc::clone(&stream.name);
             let known = item.recv.or(stream.last_ts);
             stream.last_ts = known;
             let is_time_missing = item.recv.is_none();
@@ -170,16 +149,23 @@ impl Merge {
                 Some(ts) => ts,
                 // Where it belongs is not known either, so that now is as good as any time.
                 None if matches!(item.what, What::Unreadable { .. }) => self.clock.now(),
-                None => self.time(&source)?,
+                None => self.time(&item.source)?,
             };
             return Ok(Some(Timed {
                 ts,
                 is_time_missing,
-                source,
                 item,
             }));
         }
         Ok(None)
+    }
+
+    /// Lets every stream tell what it could not carry over.
+    pub(crate) fn finish(&mut self, report: &mut LossReport) {
+        let streams = self.ended.iter_mut().chain(&mut self.merged);
+        for stream in streams.chain(&mut self.queue) {
+            stream.source.finish(report);
+        }
     }
 
     fn next_merged(&mut self, ts: Timestamp, index: usize) -> Result<Option<Timed>, Error> {
@@ -197,7 +183,6 @@ impl Merge {
         Ok(Some(Timed {
             ts: item.recv.unwrap_or(ts),
             is_time_missing: item.recv.is_none(),
-            source: Arc::clone(&stream.name),
             item,
         }))
     }

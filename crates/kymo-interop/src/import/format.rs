@@ -1,0 +1,110 @@
+use std::fmt;
+use std::str::FromStr;
+
+use super::context::{Context, Opened};
+use super::fold::Rules;
+use crate::input::{Entry, Sample};
+use crate::{Error, watch};
+
+/// A format that can be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Format {
+    /// Raw watch streams.
+    Watch,
+}
+
+impl Format {
+    /// Every format, in the order in which they are tried.
+    pub const ALL: &'static [Self] = &[Self::Watch];
+
+    /// Returns the word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Watch => "watch",
+        }
+    }
+
+    /// Returns why an entry of a folder or archive is not read by this format.
+    pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
+        match self {
+            Self::Watch => watch::why_skipped(path),
+        }
+    }
+
+    /// Tells whether an entry begins as this format does.
+    pub(crate) fn detect(self, sample: &Sample<'_>) -> bool {
+        match self {
+            Self::Watch => watch::detect(sample),
+        }
+    }
+
+    /// Opens the entries.
+    pub(crate) fn open(self, entries: Vec<Entry>, context: &Context) -> Result<Opened, Error> {
+        Ok(match self {
+            Self::Watch => watch::open(entries, context)?.into(),
+        })
+    }
+
+    /// Returns what the fold may take for granted.
+    pub(crate) fn rules(self) -> Rules {
+        match self {
+            Self::Watch => Rules {
+                versions_grow: true,
+                mints_uids: false,
+            },
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that is no format.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{word}` is no format; these are: {}", known())]
+pub struct UnknownFormat {
+    /// The word.
+    pub word: String,
+}
+
+fn known() -> String {
+    let words: Vec<&str> = Format::ALL.iter().map(|format| format.as_str()).collect();
+    words.join(", ")
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|format| format.as_str() == word)
+            .ok_or_else(|| UnknownFormat {
+                word: word.to_owned(),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_formats_belong_together() {
+        for format in Format::ALL {
+            assert_eq!(format.as_str().parse(), Ok(*format));
+        }
+        let error = Format::from_str("wach").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("`wach` is no format; these are: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! The objects of a feed that were not deleted.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use kymo_model::{ObjectKey, Rv};
+
+use super::item::Object;
+
+/// What tells one version of an object from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// Its resourceVersion.
+    Rv(Rv),
+    /// A hash of its text, where the source has no resourceVersions.
+    Text(u64),
+    /// Nothing.
+    Unknown,
+}
+
+impl Version {
+    pub(super) fn of(object: &Object) -> Self {
+        match (&object.rv, &object.body) {
+            (Some(rv), _) => Self::Rv(rv.clone()),
+            (None, Some(body)) => {
+                let mut hasher = DefaultHasher::new();
+                body.hash(&mut hasher);
+                Self::Text(hasher.finish())
+            }
+            (None, None) => Self::Unknown,
+        }
+    }
+
+    /// Whether `later` is this version once more. Without resourceVersions only a list repeats: an
+    /// event says that something changed.
+    pub(super) fn is_repeated_by(&self, later: &Self, is_listed: bool) -> bool {
+        match later {
+            Self::Rv(_) => self == later,
+            Self::Text(_) => is_listed && self == later,
+            Self::Unknown => false,
+        }
+    }
+
+    pub(super) fn is_newer_than(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Rv(this), Self::Rv(other)) => this.is_newer_than(other),
+            _ => false,
+        }
+    }
+}
+
+/// An object that was not deleted.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) key: ObjectKey,
+    pub(super) version: Version,
+}
+
+/// The live objects of a feed by identity, and by name once that is asked for.
+#[derive(Debug, Default)]
+pub(super) struct LiveObjects {
+    by_identity: HashMap<String, Live>,
+    /// The identity of the live object of each name; made when a source first leaves out a uid.
+    by_name: Option<HashMap<String, String>>,
+    /// How many objects of each name got a made uid.
+    incarnations: HashMap<String, u32>,
+}
+
+/// Two objects are one if their uids say so; where there are none, their names.
+pub(super) fn identity(key: &ObjectKey) -> String {
+    if key.uid.is_empty() {
+        name(key)
+    } else {
+        key.uid.clone()
+    }
+}
+
+impl LiveObjects {
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_identity.is_empty()
+    }
+
+    pub(super) fn get(&self, identity: &str) -> Option<&Live> {
+        self.by_identity.get(identity)
+    }
+
+    /// Returns the uid of the live object of that name.
+    pub(super) fn uid_of(&mut self, key: &ObjectKey) -> Option<String> {
+        let by_identity = &self.by_identity;
+        let by_name = self.by_name.get_or_insert_with(|| {
+            by_identity
+                .iter()
+                .map(|(identity, live)| (name(&live.key), identity.clone()))
+                .collect()
+        });
+        let live = by_identity.get(by_name.get(&name(key))?)?;
+        (!live.key.uid.is_empty()).then(|| live.key.uid.clone())
+    }
+
+    /// Counts the objects of a name, from 0.
+    pub(super) fn next_incarnation(&mut self, key: &ObjectKey) -> u32 {
+        let count = self.incarnations.entry(name(key)).or_default();
+        let incarnation = *count;
+        *count += 1;
+        incarnation
+    }
+
+    pub(super) fn insert(&mut self, identity: String, live: Live) {
+        if let Some(by_name) = &mut self.by_name {
+            by_name.insert(name(&live.key), identity.clone());
+            // An object that was known by its name alone is the one that now tells its uid.
+            if !live.key.uid.is_empty() {
+                self.by_identity.remove(&name(&live.key));
+            }
+        }
+        self.by_identity.insert(identity, live);
+    }
+
+    pub(super) fn remove(&mut self, identity: &str) -> Option<Live> {
+        let live = self.by_identity.remove(identity)?;
+        if let Some(by_name) = &mut self.by_name {
+            let name = name(&live.key);
+            if by_name.get(&name).is_some_and(|known| known == identity) {
+                by_name.remove(&name);
+            }
+        }
+        Some(live)
+    }
+
+    /// Takes the objects of a scope that a list did not show, in the order of their identities.
+    pub(super) fn take_missing(
+        &mut self,
+        listed: &HashSet<String>,
+        namespace: Option<&str>,
+    ) -> Vec<ObjectKey> {
+        let mut gone: Vec<String> = self
+            .by_identity
+            .iter()
+            .filter(|(_, live)| namespace.is_none_or(|namespace| live.key.namespace == namespace))
+            .filter(|(identity, _)| !listed.contains(*identity))
+            .map(|(identity, _)| identity.clone())
+            .collect();
+        gone.sort();
+        gone.iter()
+            .filter_map(|identity| Some(self.remove(identity)?.key))
+            .collect()
+    }
+}
+
+fn name(key: &ObjectKey) -> String {
+    format!("{}/{}", key.namespace, key.name)
+}

@@ -1,0 +1,7 @@
+//! JSON texts of any size, cut into values and items of lists.
+
+mod list;
+mod values;
+
+pub(crate) use list::{ListReader, Step};
+pub(crate) use values::{Cut, next_value, skip_value};

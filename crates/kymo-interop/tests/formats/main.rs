@@ -1,0 +1,9 @@
+//! Importing each format gives what its files hold, and says what they cannot tell.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+mod watch;
