@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kymo_model::{ObjectHead, ResourceType};
+use kymo_model::{ObjectHead, ResourceType, Scope};
 
 use crate::import::Named;
 use crate::kinds;
@@ -32,6 +32,7 @@ impl Naming {
             Some(Arc::new(Named {
                 resource,
                 is_guessed: false,
+                scope: Scope::default(),
             }))
         };
         self.last.clone().or_else(from_file)
@@ -104,6 +105,7 @@ impl Naming {
                 namespaced,
             },
             is_guessed,
+            scope: Scope::default(),
         }
     }
 }

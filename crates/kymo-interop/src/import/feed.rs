@@ -298,7 +298,13 @@ impl FeedState {
         let is_empty = !std::mem::take(&mut self.in_list);
         let listed = self.listed.take().or_else(|| is_empty.then(HashSet::new));
         if let Some(listed) = listed.filter(|_| is_complete) {
-            for key in self.live.take_missing(&listed, namespace) {
+            // Where history went back, versions from before do not compare with the list's.
+            let is_rewound = match (self.versions.get(source), &rv) {
+                (Some(last), Some(rv)) => self.rules.versions_grow && last.is_newer_than(rv),
+                _ => false,
+            };
+            let after = rv.as_ref().filter(|_| !is_rewound);
+            for key in self.live.take_missing(&listed, namespace, after) {
                 let count = report.count(&self.label);
                 count.deleted += 1;
                 count.inferred += 1;

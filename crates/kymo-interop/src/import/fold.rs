@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use kymo_model::{Cause, Coverage, CoverageState, Feed, FeedId, Scope, Timestamp};
+use kymo_model::{Cause, Coverage, CoverageState, Feed, FeedId, Timestamp};
 use kymo_store::LogRecord;
 
 use super::feed::FeedState;
@@ -95,6 +95,13 @@ impl Fold {
             ts,
             log,
         )?;
+        if let What::Gap { from, detail } = what {
+            // It speaks of a stretch before the present.
+            let from = from.unwrap_or(state.followed_until);
+            let (id, epoch) = (Some(state.id), state.epoch);
+            let gap = gap(self.session, id, epoch, Cause::Source, from, ts, detail);
+            return log.append(LogRecord::Gap(gap));
+        }
         self.report.backward_times += u64::from(ts < state.last_ts);
         state.last_ts = state.last_ts.max(ts);
         let report = &mut self.report;
@@ -118,21 +125,7 @@ impl Fold {
                 let detail = Some(format!("ERROR {code}: {message}"));
                 state.transition(ts, CoverageState::Unobserved, cause, detail, log)
             }
-            What::Gap { from, detail } => {
-                let (id, epoch) = (state.id, state.epoch);
-                let from = from.unwrap_or(state.followed_until);
-                let gap = gap(
-                    self.session,
-                    Some(id),
-                    epoch,
-                    Cause::Source,
-                    from,
-                    ts,
-                    detail,
-                );
-                log.append(LogRecord::Gap(gap))
-            }
-            What::Unreadable { .. } => Ok(()),
+            What::Gap { .. } | What::Unreadable { .. } => Ok(()),
         };
         let is_list_item = is_of_list && state.listed.is_some();
         if !is_list_item {
@@ -201,7 +194,7 @@ impl Fold {
         let known = named.and_then(|named| {
             let feed = Feed {
                 resource: named.resource.clone(),
-                scope: Scope::default(),
+                scope: named.scope.clone(),
             };
             self.feeds.get(&feed)
         });
@@ -258,7 +251,7 @@ fn feed_state<'a>(
 ) -> Result<&'a mut FeedState, Error> {
     match feeds.entry(Feed {
         resource: named.resource.clone(),
-        scope: Scope::default(),
+        scope: named.scope.clone(),
     }) {
         Entry::Occupied(known) => Ok(known.into_mut()),
         Entry::Vacant(place) => {
@@ -281,7 +274,7 @@ fn feed_state<'a>(
 mod tests {
     use std::sync::Arc;
 
-    use kymo_model::{Certainty, EventType, ObjectKey};
+    use kymo_model::{Certainty, EventType, ObjectKey, Scope};
 
     use super::super::item::Object;
     use super::super::loss::Loss;
@@ -336,6 +329,7 @@ mod tests {
         Arc::new(Named {
             resource,
             is_guessed: false,
+            scope: Scope::default(),
         })
     }
 
@@ -365,25 +359,29 @@ mod tests {
         mints_uids: false,
     };
 
+    fn item(ts: i64, source: &str, named: Arc<Named>, what: What) -> Timed {
+        let ts = Timestamp(ts);
+        let item = Item {
+            recv: Some(ts),
+            source: source.into(),
+            line: ts.0.unsigned_abs(),
+            named: Some(named),
+            what,
+        };
+        Timed {
+            ts,
+            is_time_missing: false,
+            item,
+        }
+    }
+
     fn fold_by(rules: Rules, items: Vec<What>) -> (Vec<String>, LossReport) {
         let (mut records, mut fold) = (
             Records::default(),
             Fold::new(rules, 1, LossReport::default()),
         );
         for (index, what) in items.into_iter().enumerate() {
-            let ts = Timestamp(index as i64 + 1);
-            let item = Item {
-                recv: Some(ts),
-                source: "f".into(),
-                line: index as u64 + 1,
-                named: Some(pods()),
-                what,
-            };
-            let timed = Timed {
-                ts,
-                is_time_missing: false,
-                item,
-            };
+            let timed = item(index as i64 + 1, "f", pods(), what);
             fold.take(timed, &mut records).unwrap();
         }
         let report = fold.finish(&mut records).unwrap();
@@ -497,6 +495,66 @@ mod tests {
                 .any(|record| record.contains("inferred") || record == "mark 30")
         );
         assert_eq!(report.resources["pods"].errors, 1);
+    }
+
+    #[test]
+    fn a_list_says_nothing_of_objects_that_came_after_it_and_nothing_outside_its_scope() {
+        let scoped = |name: &str| {
+            let mut named = Arc::unwrap_or_clone(pods());
+            named.scope.namespace = Some(name.to_owned());
+            Arc::new(named)
+        };
+        let end = || What::ListEnd {
+            rv: Some("9".into()),
+            namespace: None,
+            is_complete: true,
+        };
+        let (mut records, mut fold) = (
+            Records::default(),
+            Fold::new(RULES, 1, LossReport::default()),
+        );
+        for (ts, source, named, what) in [
+            (1, "watch", scoped("a"), object(Added, "u1", "5", false)),
+            (2, "watch", scoped("a"), object(Added, "u2", "12", false)),
+            (3, "lists", scoped("b"), end()),
+            (4, "lists", scoped("a"), end()),
+        ] {
+            let item = item(ts, source, named, what);
+            fold.take(item, &mut records).unwrap();
+        }
+        let scopes: Vec<String> = records
+            .0
+            .iter()
+            .map(|feed| feed.scope.to_string())
+            .collect();
+        assert_eq!(scopes, ["a", "b"]);
+        let inferred: Vec<&String> = records
+            .1
+            .iter()
+            .filter(|record| record.contains("inferred"))
+            .collect();
+        assert_eq!(inferred, ["4 inferred DELETED rv=- epoch=0 after 2"]);
+    }
+
+    #[test]
+    fn a_gap_of_the_past_is_no_time_that_goes_back() {
+        let (mut records, mut fold) = (
+            Records::default(),
+            Fold::new(RULES, 1, LossReport::default()),
+        );
+        let gap = What::Gap {
+            from: Some(Timestamp(1)),
+            detail: "hole".into(),
+        };
+        fold.take(
+            item(9, "f", pods(), object(Added, "u1", "5", false)),
+            &mut records,
+        )
+        .unwrap();
+        fold.take(item(4, "f", pods(), gap), &mut records).unwrap();
+        let report = fold.finish(&mut records).unwrap();
+        assert_eq!(records.1[2], "gap source hole");
+        assert_eq!(report.backward_times, 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kymo_model::{Certainty, EventType, ObjectKey, Request, ResourceType, Rv, Timestamp};
+use kymo_model::{Certainty, EventType, ObjectKey, Request, ResourceType, Rv, Scope, Timestamp};
 
 use super::loss::LossReport;
 use crate::Error;
@@ -14,11 +14,14 @@ pub(crate) trait ReadItems {
     fn finish(&mut self, _report: &mut LossReport) {}
 }
 
-/// A resource, and whether its plural was guessed from the kind.
+/// A resource, and how much of it the source shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) resource: ResourceType,
+    /// Whether the plural was guessed from the kind.
     pub(crate) is_guessed: bool,
+    /// Which objects the source shows: all, or those of a namespace.
+    pub(crate) scope: Scope,
 }
 
 /// One thing that a source says, redacted.

@@ -127,17 +127,23 @@ impl LiveObjects {
         Some(live)
     }
 
-    /// Takes the objects of a scope that a list did not show, in the order of their identities.
+    /// Takes the objects of a scope that a list of a version did not show, in the order of their
+    /// identities. What came to be after the list stays.
     pub(super) fn take_missing(
         &mut self,
         listed: &HashSet<String>,
         namespace: Option<&str>,
+        rv: Option<&Rv>,
     ) -> Vec<ObjectKey> {
+        let is_after_list = |live: &Live| match (&live.version, rv) {
+            (Version::Rv(live), Some(list)) => live.is_newer_than(list),
+            _ => false,
+        };
         let mut gone: Vec<String> = self
             .by_identity
             .iter()
             .filter(|(_, live)| namespace.is_none_or(|namespace| live.key.namespace == namespace))
-            .filter(|(identity, _)| !listed.contains(*identity))
+            .filter(|(identity, live)| !listed.contains(*identity) && !is_after_list(live))
             .map(|(identity, _)| identity.clone())
             .collect();
         gone.sort();

@@ -195,7 +195,7 @@ impl ListReader {
 }
 
 /// Skips blanks and commas; the values themselves are checked when they are read.
-fn skip_blank(text: &mut Text<'_>) -> io::Result<Option<u8>> {
+pub(crate) fn skip_blank(text: &mut Text<'_>) -> io::Result<Option<u8>> {
     loop {
         match text.peek()? {
             Some(b' ' | b'\t' | b'\r' | b'\n' | b',') => take(text),
@@ -204,18 +204,28 @@ fn skip_blank(text: &mut Text<'_>) -> io::Result<Option<u8>> {
     }
 }
 
-fn take(text: &mut Text<'_>) {
+/// Takes the byte that was just shown.
+pub(crate) fn take(text: &mut Text<'_>) {
     io::BufRead::consume(text, 1);
 }
 
-enum Value {
+/// How a value was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// It lies in the buffer.
     Whole,
+    /// It was longer than the limit and was dropped.
     TooLong,
+    /// The text ends inside it.
     Cut,
 }
 
 /// Reads one JSON value into `buffer` by its brackets or quotes.
-fn read_value(text: &mut Text<'_>, buffer: &mut Vec<u8>, limit: usize) -> io::Result<Value> {
+pub(crate) fn read_value(
+    text: &mut Text<'_>,
+    buffer: &mut Vec<u8>,
+    limit: usize,
+) -> io::Result<Value> {
     buffer.clear();
     let mut nesting = Nesting::default();
     let is_nested = matches!(text.peek()?, Some(b'{' | b'['));

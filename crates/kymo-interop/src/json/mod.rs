@@ -1,7 +1,9 @@
 //! JSON texts of any size, cut into values and items of lists.
 
 mod list;
+mod typed;
 mod values;
 
 pub(crate) use list::{ListReader, Step};
+pub(crate) use typed::typed;
 pub(crate) use values::{Cut, next_value, skip_value};

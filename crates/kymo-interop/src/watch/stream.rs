@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::Error;
 use crate::import::{Item, Object, ReadItems, What, redacted};
 use crate::input::Text;
-use crate::json::{Cut, ListReader, Step, next_value, skip_value};
+use crate::json::{Cut, ListReader, Step, next_value, skip_value, typed};
 use crate::naming::Naming;
 
 /// Reads the items of one stream.
@@ -170,19 +170,7 @@ impl<'a> StreamReader<'a> {
                     "an object without kind or apiVersion".to_owned(),
                 );
             };
-            text = Cow::Owned(with_type(
-                object.text,
-                &head.api_version,
-                &api_version,
-                &head.kind,
-                &kind,
-            ));
-            if head.kind.is_empty() {
-                head.kind = kind;
-            }
-            if head.api_version.is_empty() {
-                head.api_version = api_version;
-            }
+            text = Cow::Owned(typed(object.text, &mut head, &api_version, &kind));
         }
         let Some(named) = self.naming.of(&head) else {
             return self.unreadable(
@@ -332,26 +320,6 @@ fn wrapped_event(line: &[u8]) -> Option<(&str, &[u8])> {
     let (recv, rest) = rest.split_at_checked(end)?;
     let event = rest.strip_prefix(b"\",\"event\":")?.strip_suffix(b"}")?;
     Some((std::str::from_utf8(recv).ok()?, event))
-}
-
-/// Puts the members that an item of a list lacks in front of it.
-fn with_type(text: &str, has_version: &str, version: &str, has_kind: &str, kind: &str) -> String {
-    let quoted = |text: &str| serde_json::Value::from(text).to_string();
-    let mut typed = String::with_capacity(text.len() + 64);
-    typed.push('{');
-    if has_kind.is_empty() {
-        typed.push_str("\"kind\":");
-        typed.push_str(&quoted(kind));
-        typed.push(',');
-    }
-    if has_version.is_empty() {
-        typed.push_str("\"apiVersion\":");
-        typed.push_str(&quoted(version));
-        typed.push(',');
-    }
-    // The object has `metadata`, so a member follows the comma.
-    typed.push_str(text.trim_start().strip_prefix('{').unwrap_or_default());
-    typed
 }
 
 #[cfg(test)]
