@@ -41,6 +41,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Entries of an archive share bytes, so that it unpacks to more than it holds.
+    #[error("the entries of archive `{archive}` overlap")]
+    OverlappingEntries {
+        /// The archive.
+        archive: String,
+    },
     /// There is nothing to import under the paths.
     #[error("nothing to import in {paths}")]
     NoInput {
@@ -131,6 +137,7 @@ impl Error {
         match self {
             Self::UnsafeEntry { .. }
             | Self::TooManyEntries { .. }
+            | Self::OverlappingEntries { .. }
             | Self::NoEvent { .. }
             | Self::UnknownInput { .. }
             | Self::MixedFormats { .. }

@@ -23,6 +23,7 @@ mod input;
 mod json;
 mod kinds;
 mod naming;
+mod vault;
 mod watch;
 
 pub use error::Error;

@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::context::{Context, Opened};
 use super::fold::Rules;
-use crate::input::{Entry, Sample};
+use crate::input::{Archives, Entry, Sample};
 use crate::{Error, watch};
 
 /// A format that can be imported.
@@ -29,6 +29,14 @@ impl Format {
     pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
         match self {
             Self::Watch => watch::why_skipped(path),
+        }
+    }
+
+    /// Returns what is done with a zip archive that begins like `sample`: this format may read it
+    /// itself.
+    pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
+        match self {
+            Self::Watch => Archives::Open,
         }
     }
 

@@ -34,7 +34,7 @@ pub use merge::MissingTimes;
 pub(crate) use redaction::redacted;
 
 use crate::Error;
-use crate::input::{Budget, Inputs, Limits};
+use crate::input::{Archives, Budget, Inputs, Limits, Sample};
 use fold::{Fold, Log};
 use merge::Merge;
 
@@ -161,14 +161,21 @@ fn open(
         let first = reasons.next().flatten();
         first.filter(|_| reasons.all(|reason| reason.is_some()))
     };
+    let archives = |sample: &Sample<'_>| {
+        let mut answers = formats.iter().map(|format| format.archives(sample));
+        answers
+            .find(|answer| *answer == Archives::Whole)
+            .unwrap_or_default()
+    };
     let inputs = Inputs::find(
         paths,
         &context.limits,
         &context.budget,
         &context.workshop,
         &why_skipped,
+        &archives,
     )?;
-    if inputs.entries.is_empty() {
+    if inputs.entries.is_empty() && inputs.damaged.is_empty() {
         return Err(Error::NoInput {
             paths: names(paths),
         });
@@ -181,11 +188,15 @@ fn open(
         let format = detection::detect(paths, &entries, context)?;
         entries.retain(|entry| {
             let reason = format.why_skipped(&entry.path);
+            let reason = reason.filter(|_| !entry.is_named);
             skipped.extend(reason.map(|reason| (entry.name.clone(), reason)));
             reason.is_none()
         });
         format
     };
+    for (name, damage) in inputs.damaged {
+        report.note_unreadable(&name, damage.byte, &damage.to_string());
+    }
     report.skipped = skipped
         .into_iter()
         .map(|(path, reason)| Skipped {

@@ -1,8 +1,9 @@
 //! Bounds on what an input may make us read, whatever it declares of itself.
 
-use std::io::{self, Read};
+use std::fmt;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Bounds on untrusted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +15,8 @@ pub struct Limits {
     pub decoded_bytes: u64,
     /// How many times its size an input may decompress to, once past 64 MiB. Default 2,000.
     pub ratio: u64,
-    /// How many entries an archive may have. Default 100,000.
+    /// How many entries an archive may have, those of archives inside it included. Default
+    /// 100,000.
     pub entries: usize,
 }
 
@@ -37,6 +39,7 @@ const RATIO_FREE_BYTES: u64 = 64 << 20;
 pub(crate) struct Budget {
     limits: Limits,
     decoded: Arc<AtomicU64>,
+    read: Arc<AtomicU64>,
 }
 
 impl Budget {
@@ -45,68 +48,186 @@ impl Budget {
         Self {
             limits,
             decoded: Arc::default(),
+            read: Arc::default(),
         }
+    }
+
+    /// Returns the limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Returns how many bytes of the inputs were read, before decompression.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+}
+
+/// A place in an input from which on it cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Damage {
+    /// How many bytes of the input, as it is stored, were read before.
+    pub(crate) byte: u64,
+    /// What is wrong there.
+    pub(crate) reason: String,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "near byte {}: {}", self.byte, self.reason)
+    }
+}
+
+impl std::error::Error for Damage {}
+
+impl Damage {
+    /// Finds the damage that an error of a reader tells of; `None` if it tells of something
+    /// else, such as a limit or the disk.
+    pub(crate) fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl From<Damage> for io::Error {
+    fn from(damage: Damage) -> Self {
+        Self::new(io::ErrorKind::InvalidData, damage)
     }
 }
 
 /// Counts what the compressed side gives.
-#[derive(Debug)]
 pub(crate) struct Counted<R> {
     inner: R,
-    count: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// What is known of the compressed side.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    read: AtomicU64,
+    /// Whether the source itself failed, so that the decoder is not to blame.
+    has_failed: AtomicBool,
 }
 
 impl<R: Read> Counted<R> {
     /// Counts from zero.
-    pub(crate) fn new(inner: R) -> (Self, Arc<AtomicU64>) {
-        let count = Arc::new(AtomicU64::new(0));
-        let shared = Arc::clone(&count);
-        (Self { inner, count }, shared)
+    pub(crate) fn new(inner: R) -> (Self, Arc<Counts>) {
+        let counts = Arc::new(Counts::default());
+        let shared = Arc::clone(&counts);
+        (Self { inner, counts }, shared)
     }
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(out) {
+            Ok(length) => {
+                self.counts.read.fetch_add(length as u64, Ordering::Relaxed);
+                Ok(length)
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    self.counts.has_failed.store(true, Ordering::Relaxed);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Adds what is read of the user's files to the progress.
+pub(crate) struct Metered<R> {
+    inner: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R> Metered<R> {
+    /// Meters `inner`.
+    pub(crate) fn new(inner: R, budget: &Budget) -> Self {
+        Self {
+            inner,
+            read: Arc::clone(&budget.read),
+        }
+    }
+}
+
+impl<R: Seek> Seek for Metered<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
+    }
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let length = self.inner.read(out)?;
-        self.count.fetch_add(length as u64, Ordering::Relaxed);
+        self.read.fetch_add(length as u64, Ordering::Relaxed);
         Ok(length)
     }
 }
 
 /// A decoder that stops with an error when it gives more than the limits allow.
+///
+/// What the decoder cannot read is told as [`Damage`]. After an error the decoder is not asked
+/// again.
 pub(crate) struct Capped<R> {
     decoder: R,
-    encoded: Arc<AtomicU64>,
+    encoded: Arc<Counts>,
     decoded: u64,
     budget: Budget,
+    has_ended: bool,
 }
 
 impl<R: Read> Capped<R> {
     /// Caps `decoder`, which reads what `encoded` counts.
-    pub(crate) fn new(decoder: R, encoded: Arc<AtomicU64>, budget: &Budget) -> Self {
+    pub(crate) fn new(decoder: R, encoded: Arc<Counts>, budget: &Budget) -> Self {
         Self {
             decoder,
             encoded,
             decoded: 0,
             budget: budget.clone(),
+            has_ended: false,
         }
+    }
+
+    fn damage(&self, error: io::Error) -> io::Error {
+        let is_other = self.encoded.has_failed.load(Ordering::Relaxed);
+        if is_other || error.kind() == io::ErrorKind::OutOfMemory {
+            return error;
+        }
+        let byte = self.encoded.read.load(Ordering::Relaxed);
+        let reason = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the compressed data ends early".to_owned(),
+            _ => format!("the compressed data is damaged: {error}"),
+        };
+        Damage { byte, reason }.into()
     }
 }
 
 impl<R: Read> Read for Capped<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let length = self.decoder.read(out)? as u64;
+        if self.has_ended {
+            return Ok(0);
+        }
+        let length = match self.decoder.read(out) {
+            Ok(length) => length as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => {
+                self.has_ended = true;
+                return Err(self.damage(error));
+            }
+        };
         self.decoded += length;
         let all = self.budget.decoded.fetch_add(length, Ordering::Relaxed) + length;
         let limits = &self.budget.limits;
         if all > limits.decoded_bytes {
+            self.has_ended = true;
             return Err(io::Error::other(format!(
                 "the input decompresses to more than {} bytes",
                 limits.decoded_bytes
             )));
         }
-        let encoded = self.encoded.load(Ordering::Relaxed).max(1);
+        let encoded = self.encoded.read.load(Ordering::Relaxed).max(1);
         if self.decoded > RATIO_FREE_BYTES && self.decoded / encoded > limits.ratio {
+            self.has_ended = true;
             return Err(io::Error::other(format!(
                 "the input decompresses to more than {} times its size",
                 limits.ratio

@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Read};
 
 /// A buffered reader that counts lines and takes bytes back.
 pub(crate) struct Text<'a> {
-    reader: Box<dyn BufRead + 'a>,
+    reader: Box<dyn BufRead + Send + 'a>,
     pushed: Vec<u8>,
     position: usize,
     line: u64,
@@ -12,7 +12,7 @@ pub(crate) struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// Reads from `reader`; the first line has number 1.
-    pub(crate) fn new(reader: Box<dyn BufRead + 'a>) -> Self {
+    pub(crate) fn new(reader: Box<dyn BufRead + Send + 'a>) -> Self {
         Self {
             reader,
             pushed: Vec::new(),

@@ -58,7 +58,7 @@ pub(crate) fn open(
     for entry in entries {
         readers.push(Box::new(StreamReader::new(
             &entry.name,
-            entry.stem(),
+            &entry.stem(),
             entry.open(&context.budget)?,
             context.policy,
             context.limits.value_bytes,

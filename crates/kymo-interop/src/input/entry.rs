@@ -1,0 +1,197 @@
+use std::io::BufReader;
+use std::sync::Arc;
+
+use kymo_model::Timestamp;
+
+use super::cap::Budget;
+use super::decode::{self, Compression};
+use super::place::{Place, ReadSeek};
+use super::text::Text;
+use crate::Error;
+use crate::vault::Vault;
+
+/// One file, archive entry or pipe that is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// How messages name it: `a.tar.gz!dir/file.json.gz`.
+    pub(crate) name: String,
+    /// Its path below the path that the user gave, or inside the archive; parts are separated
+    /// by `/`, and the suffix of a compression is left off. The name of a file that the user
+    /// gave itself; empty for standard input.
+    pub(crate) path: String,
+    /// Which of the user's paths it is of.
+    pub(crate) root: usize,
+    /// When it was changed last, as far as its folder or archive tells.
+    pub(crate) modified: Option<Timestamp>,
+    /// Whether the user named it, so that it is read whatever it is called.
+    pub(crate) is_named: bool,
+    pub(super) place: Place,
+    pub(super) vault: Arc<Vault>,
+}
+
+/// The beginning of an entry, for a guess at its format.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample<'a> {
+    /// The path of the entry.
+    pub(crate) path: &'a str,
+    /// Its first bytes, decompressed; not more than 64 KiB.
+    pub(crate) start: &'a [u8],
+}
+
+/// How much of an entry a sample shows.
+pub(super) const SAMPLE_BYTES: usize = 64 << 10;
+/// Suffixes that are no part of the name proper.
+const SUFFIXES: [&str; 8] = [
+    ".list.json",
+    ".ndjson",
+    ".jsonl",
+    ".json",
+    ".yaml",
+    ".yml",
+    ".log",
+    ".txt",
+];
+
+impl Entry {
+    /// Opens its text, decompressing within the limits.
+    pub(crate) fn open(&self, budget: &Budget) -> Result<Text<'static>, Error> {
+        let reader = self
+            .place
+            .open(budget)
+            .map_err(|source| self.failed(source))?;
+        let reader = BufReader::with_capacity(128 << 10, reader);
+        decode::decode(Box::new(reader), budget)
+            .map(Text::new)
+            .map_err(|source| self.failed(source))
+    }
+
+    /// Opens its decompressed bytes for a format that reads them from any place. What can only
+    /// be read front to back is put aside first.
+    pub(crate) fn open_file(&self, budget: &Budget) -> Result<Box<dyn ReadSeek>, Error> {
+        self.open_anywhere(budget)
+            .map_err(|source| self.failed(source))
+    }
+
+    fn open_anywhere(&self, budget: &Budget) -> std::io::Result<Box<dyn ReadSeek>> {
+        if self.place.is_seekable() {
+            let mut file = self.place.open_anywhere(budget)?;
+            let start = decode::read_start(&mut file, decode::START_BYTES)?;
+            if decode::compression(&start) == Compression::None {
+                file.rewind()?;
+                return Ok(file);
+            }
+        }
+        let reader = BufReader::with_capacity(128 << 10, self.place.open(budget)?);
+        let mut decoded = decode::decode(Box::new(reader), budget)?;
+        let (kept, ended) = self.vault.keep(&mut decoded)?;
+        ended.map_or_else(|| Ok(Box::new(kept.open()) as Box<dyn ReadSeek>), Err)
+    }
+
+    /// Reads the beginning for a [`Sample`]; what follows damage is left off.
+    pub(crate) fn start(&self, budget: &Budget) -> Result<Vec<u8>, Error> {
+        if let Place::Once(once) = &self.place {
+            return once
+                .start(SAMPLE_BYTES)
+                .map_err(|source| self.failed(source));
+        }
+        let mut text = self.open(budget)?;
+        let mut start = vec![0; SAMPLE_BYTES];
+        let mut filled = 0;
+        while let Some(rest) = start.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match std::io::Read::read(&mut text, rest) {
+                Ok(0) => break,
+                Ok(length) => filled += length,
+                Err(error) if super::Damage::of(&error).is_some() => break,
+                Err(source) => return Err(self.failed(source)),
+            }
+        }
+        start.truncate(filled);
+        Ok(start)
+    }
+
+    /// Shows a beginning to the formats.
+    pub(crate) fn sample<'a>(&'a self, start: &'a [u8]) -> Sample<'a> {
+        Sample {
+            path: &self.path,
+            start,
+        }
+    }
+
+    /// Returns the name of the file without suffixes: `core_v1_pods` of
+    /// `dir/core_v1_pods.list.json.gz`.
+    pub(crate) fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        let stem = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix));
+        stem.unwrap_or(name)
+    }
+
+    fn failed(&self, source: std::io::Error) -> Error {
+        Error::Read {
+            path: self.name.clone(),
+            source,
+        }
+    }
+}
+
+/// Takes the suffix of a compression off a path.
+pub(super) fn plain(path: &str) -> &str {
+    let mut plain = path;
+    for suffix in [".gz", ".zst", ".zstd", ".xz"] {
+        plain = plain.strip_suffix(suffix).unwrap_or(plain);
+    }
+    plain
+}
+
+#[cfg(test)]
+impl Entry {
+    /// Makes an entry of bytes, as if they came from a file named `path`.
+    pub(crate) fn of_bytes(path: &str, bytes: &[u8]) -> Self {
+        let vault = Arc::new(Vault::new(&std::env::temp_dir()));
+        let (kept, _) = vault.keep(&mut &*bytes).unwrap();
+        Self {
+            name: path.to_owned(),
+            path: plain(path).to_owned(),
+            root: 0,
+            modified: None,
+            is_named: true,
+            place: Place::Kept(kept),
+            vault,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::Limits;
+
+    #[test]
+    fn names_lose_their_suffixes() {
+        for (path, stem) in [
+            ("a/core_v1_pods.list.json", "core_v1_pods"),
+            ("core_v1_pods.ndjson.zst", "core_v1_pods"),
+            ("audit.log.xz", "audit"),
+            ("", ""),
+        ] {
+            assert_eq!(Entry::of_bytes(path, b"").stem(), stem);
+        }
+    }
+
+    #[test]
+    fn a_compressed_entry_can_be_read_from_any_place() {
+        let budget = Budget::new(Limits::default());
+        let bytes = b"0123456789".repeat(20_000);
+        let packed = zstd::bulk::compress(&bytes, 1).unwrap();
+        for stored in [&bytes, &packed] {
+            let entry = Entry::of_bytes("a.zst", stored);
+            let mut file = entry.open_file(&budget).unwrap();
+            file.seek(std::io::SeekFrom::End(-3)).unwrap();
+            let mut end = String::new();
+            file.read_to_string(&mut end).unwrap();
+            assert_eq!(end, "789");
+            assert!(entry.start(&budget).unwrap() == bytes[..SAMPLE_BYTES]);
+        }
+    }
+}

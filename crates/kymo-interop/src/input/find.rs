@@ -1,0 +1,509 @@
+//! Walks folders and archives.
+
+use std::fs;
+use std::io::{self, BufReader, Cursor, Read, Seek as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kymo_model::Timestamp;
+
+use super::cap::{Budget, Damage, Limits, Metered};
+use super::decode::{self, Compression, Content};
+use super::entry::{Entry, SAMPLE_BYTES, Sample, plain};
+use super::place::{Once, Part, Place, ReadSeek};
+use super::tar::{self, TarReader};
+use super::{Archives, Inputs, zip};
+use crate::Error;
+use crate::vault::Vault;
+
+/// How many archives may lie in one another.
+const DEPTH: usize = 4;
+/// How much of a compressed entry of a tape is looked at, to find an archive in it.
+const PEEK_BYTES: usize = 256 << 10;
+
+/// The state of a search.
+pub(super) struct Finder<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) budget: &'a Budget,
+    pub(super) archives: &'a dyn Fn(&Sample<'_>) -> Archives,
+    pub(super) why_skipped: &'a dyn Fn(&str) -> Option<&'static str>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) found: Inputs,
+    /// How many entries the present archive has so far.
+    pub(super) entries: usize,
+}
+
+/// Something that is an entry or an archive of entries.
+struct Candidate {
+    name: String,
+    /// As in [`Entry`], with the suffix of a compression.
+    path: String,
+    root: usize,
+    modified: Option<Timestamp>,
+    place: Place,
+    /// How long it is as it is stored.
+    length: u64,
+    /// How many archives it lies in.
+    depth: usize,
+    /// Whether the user named it, so that it is read whatever its name.
+    is_named: bool,
+}
+
+impl Candidate {
+    /// Names an entry of this archive.
+    fn inside(&self, path: &str, modified: Option<Timestamp>, place: Place, length: u64) -> Self {
+        let below = if self.is_named && self.depth == 0 {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", plain(&self.path))
+        };
+        Self {
+            name: format!("{}!{path}", self.name),
+            path: below,
+            root: self.root,
+            modified,
+            place,
+            length,
+            depth: self.depth + 1,
+            is_named: false,
+        }
+    }
+}
+
+impl Finder<'_> {
+    /// Looks at every path.
+    pub(super) fn find(mut self, paths: &[PathBuf]) -> Result<Inputs, Error> {
+        for (root, path) in paths.iter().enumerate() {
+            if path.as_os_str() == "-" {
+                self.pipe("-", String::new(), root, Box::new(io::stdin()))?;
+                continue;
+            }
+            let metadata = fs::metadata(path).map_err(|source| Error::open(path, source))?;
+            let own = path.file_name().unwrap_or_default().to_string_lossy();
+            if metadata.is_dir() {
+                self.folder(path, "", root)?;
+            } else if metadata.is_file() {
+                self.file(path, own.into_owned(), root, &metadata, true)?;
+            } else {
+                let file = fs::File::open(path).map_err(|source| Error::open(path, source))?;
+                let name = path.display().to_string();
+                self.pipe(&name, own.into_owned(), root, Box::new(file))?;
+            }
+        }
+        Ok(self.found)
+    }
+
+    fn folder(&mut self, folder: &Path, below: &str, root: usize) -> Result<(), Error> {
+        let entries = fs::read_dir(folder).map_err(|source| Error::open(folder, source))?;
+        let mut paths = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| Error::open(folder, source))?;
+            paths.push(entry.path());
+        }
+        paths.sort();
+        for path in paths {
+            let metadata =
+                fs::symlink_metadata(&path).map_err(|source| Error::open(&path, source))?;
+            let own = path.file_name().unwrap_or_default().to_string_lossy();
+            let inner = format!("{below}{own}");
+            if metadata.is_dir() {
+                self.folder(&path, &format!("{inner}/"), root)?;
+            } else if metadata.is_file() {
+                self.file(&path, inner, root, &metadata, false)?;
+            } else {
+                let reason = if metadata.is_symlink() {
+                    "a link"
+                } else {
+                    "not a regular file"
+                };
+                let name = path.display().to_string();
+                self.found.skipped.push((name, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        path: &Path,
+        inner: String,
+        root: usize,
+        metadata: &fs::Metadata,
+        is_named: bool,
+    ) -> Result<(), Error> {
+        self.entries = 0;
+        self.look(Candidate {
+            name: path.display().to_string(),
+            path: inner,
+            root,
+            modified: metadata.modified().ok().and_then(timestamp),
+            place: Place::File(path.to_owned()),
+            length: metadata.len(),
+            depth: 0,
+            is_named,
+        })
+    }
+
+    /// Finds out what a candidate is, and takes it or what is in it.
+    fn look(&mut self, candidate: Candidate) -> Result<(), Error> {
+        let unmetered = Budget::new(*self.limits);
+        let shape = candidate
+            .place
+            .open(&unmetered)
+            .and_then(decode::sniff)
+            .map_err(|source| failed(&candidate.name, source))?;
+        let is_plain = shape.compression == Compression::None && candidate.place.is_seekable();
+        let is_archive = match shape.content {
+            Content::Stream => false,
+            Content::Tar => true,
+            // What is not plain is put aside first, and looked at there.
+            Content::Zip => !is_plain || self.is_opened(&candidate)?,
+        };
+        if is_archive && candidate.depth >= DEPTH {
+            let reason = "archives are nested too deep";
+            self.found.skipped.push((candidate.name, reason));
+            return Ok(());
+        }
+        if !is_archive {
+            self.take(candidate);
+            return Ok(());
+        }
+        if shape.content == Content::Tar {
+            if is_plain {
+                return self.tar(&candidate);
+            }
+            let reader = candidate.place.open(self.budget);
+            let reader = reader.and_then(|reader| {
+                decode::decode(
+                    Box::new(BufReader::with_capacity(128 << 10, reader)),
+                    self.budget,
+                )
+            });
+            self.add_bytes(candidate.length);
+            let reader = reader.map_err(|source| failed(&candidate.name, source))?;
+            return self.tape(&candidate, reader);
+        }
+        if is_plain {
+            return self.zip(&candidate);
+        }
+        let decoded = candidate.place.open(self.budget).and_then(|reader| {
+            decode::decode(
+                Box::new(BufReader::with_capacity(128 << 10, reader)),
+                self.budget,
+            )
+        });
+        self.add_bytes(candidate.length);
+        let mut decoded = decoded.map_err(|source| failed(&candidate.name, source))?;
+        self.zip_aside(candidate, &mut decoded)
+    }
+
+    /// Puts a zip archive that cannot be read from any place aside, and opens it there.
+    fn zip_aside(&mut self, mut candidate: Candidate, zip: &mut dyn Read) -> Result<(), Error> {
+        let (kept, ended) = self
+            .vault
+            .keep(zip)
+            .map_err(|source| self.cannot_keep(source))?;
+        if let Some(error) = ended {
+            return self.damaged(&candidate.name, error);
+        }
+        candidate.length = kept.length();
+        candidate.place = Place::Kept(kept);
+        if self.is_opened(&candidate)? {
+            return self.zip(&candidate);
+        }
+        self.take(candidate);
+        Ok(())
+    }
+
+    /// Tells whether the entries of a zip archive are read, and not the archive itself.
+    fn is_opened(&self, candidate: &Candidate) -> Result<bool, Error> {
+        let unmetered = Budget::new(*self.limits);
+        let start = candidate
+            .place
+            .open(&unmetered)
+            .and_then(|mut reader| decode::read_start(&mut reader, SAMPLE_BYTES))
+            .map_err(|source| failed(&candidate.name, source))?;
+        let sample = Sample {
+            path: plain(&candidate.path),
+            start: &start,
+        };
+        Ok((self.archives)(&sample) == Archives::Open)
+    }
+
+    /// Takes what is no archive, unless its name says that it is something else.
+    fn take(&mut self, candidate: Candidate) {
+        let path = plain(&candidate.path).to_owned();
+        let why_skipped = self.why_skipped;
+        if let Some(reason) = (!candidate.is_named).then(|| why_skipped(&path)).flatten() {
+            self.found.skipped.push((candidate.name, reason));
+            return;
+        }
+        // What was put aside was counted when it was read.
+        if !matches!(candidate.place, Place::Kept(_)) {
+            self.add_bytes(candidate.length);
+        }
+        self.found.entries.push(Entry {
+            name: candidate.name,
+            path,
+            root: candidate.root,
+            modified: candidate.modified,
+            is_named: candidate.is_named,
+            place: candidate.place,
+            vault: Arc::clone(&self.vault),
+        });
+    }
+
+    fn add_bytes(&mut self, length: u64) {
+        if let Some(bytes) = &mut self.found.bytes {
+            *bytes = bytes.saturating_add(length);
+        }
+    }
+
+    /// Takes what can be read only once.
+    fn pipe(
+        &mut self,
+        name: &str,
+        path: String,
+        root: usize,
+        pipe: Box<dyn Read + Send>,
+    ) -> Result<(), Error> {
+        let failed = |source| failed(name, source);
+        self.entries = 0;
+        self.found.bytes = None;
+        let pipe = BufReader::with_capacity(128 << 10, Metered::new(pipe, self.budget));
+        let mut decoded = decode::decode(Box::new(pipe), self.budget).map_err(failed)?;
+        // A stream that is just being written may not have as many bytes yet.
+        let is_json = decoded.fill_buf().map_err(failed)?.starts_with(b"{");
+        let start = match is_json {
+            true => Vec::new(),
+            false => decode::read_start(&mut decoded, decode::START_BYTES).map_err(failed)?,
+        };
+        let content = decode::content(&start);
+        let mut candidate = Candidate {
+            name: name.to_owned(),
+            path,
+            root,
+            modified: None,
+            place: Place::File(PathBuf::new()),
+            length: 0,
+            depth: 0,
+            is_named: true,
+        };
+        match content {
+            Content::Tar => {
+                let whole = BufReader::new(Cursor::new(start).chain(decoded));
+                self.tape(&candidate, Box::new(whole))
+            }
+            Content::Zip => self.zip_aside(candidate, &mut Cursor::new(start).chain(decoded)),
+            Content::Stream => {
+                candidate.place = Place::Once(Arc::new(Once::new(start, decoded)));
+                self.take(candidate);
+                Ok(())
+            }
+        }
+    }
+
+    /// Finds the entries of a tar archive by their places in it.
+    fn tar(&mut self, archive: &Candidate) -> Result<(), Error> {
+        let file = archive.place.open_anywhere(&Budget::new(*self.limits));
+        let file = file.map_err(|source| failed(&archive.name, source))?;
+        let length = archive.length;
+        let mut tar = TarReader::new(BufReader::new(file));
+        loop {
+            let skip = |reader: &mut BufReader<Box<dyn ReadSeek>>, by: u64| {
+                let at = reader.stream_position()?;
+                let by = by.min(length.saturating_sub(at));
+                reader.seek_relative(by as i64)?;
+                Ok(by)
+            };
+            let member = match tar.next(skip) {
+                Ok(Some(member)) => member,
+                Ok(None) => return Ok(()),
+                Err(error) => return self.damaged(&archive.name, error),
+            };
+            self.count(&archive.name)?;
+            check_path(&archive.name, &member.path)?;
+            let part = Part {
+                archive: archive.place.clone(),
+                start: member.start,
+                length: member.length,
+                deflated: None,
+            };
+            let length = member.length;
+            let place = Place::Part(Arc::new(part));
+            let inside = archive.inside(&member.path, member.modified, place, length);
+            match member.kind {
+                tar::Kind::Folder => {}
+                tar::Kind::Other => self.found.skipped.push((inside.name, "not a regular file")),
+                tar::Kind::File => self.look(inside)?,
+            }
+        }
+    }
+
+    /// Reads a tar archive front to back and puts what is wanted of it aside.
+    fn tape(
+        &mut self,
+        archive: &Candidate,
+        reader: Box<dyn io::BufRead + Send + '_>,
+    ) -> Result<(), Error> {
+        let mut tar = TarReader::new(reader);
+        loop {
+            let skip = |reader: &mut Box<dyn io::BufRead + Send + '_>, by: u64| {
+                io::copy(&mut reader.take(by), &mut io::sink())
+            };
+            let member = match tar.next(skip) {
+                Ok(Some(member)) => member,
+                Ok(None) => return Ok(()),
+                Err(error) => return self.damaged(&archive.name, error),
+            };
+            self.count(&archive.name)?;
+            check_path(&archive.name, &member.path)?;
+            let nowhere = Place::File(PathBuf::new());
+            let mut inside = archive.inside(&member.path, member.modified, nowhere, member.length);
+            match member.kind {
+                tar::Kind::Folder => continue,
+                tar::Kind::Other => {
+                    self.found.skipped.push((inside.name, "not a regular file"));
+                    continue;
+                }
+                tar::Kind::File => {}
+            }
+            let mut content = tar.content(&member);
+            let mut start = Vec::new();
+            let mut ended = None;
+            if let Some(reason) = (self.why_skipped)(plain(&inside.path)) {
+                // Only an archive is still of interest.
+                let peek = (&mut content)
+                    .take(decode::START_BYTES as u64)
+                    .read_to_end(&mut start);
+                let more = match decode::compression(&start) {
+                    Compression::None => 0,
+                    _ => PEEK_BYTES as u64,
+                };
+                let peek = peek.and_then(|_| (&mut content).take(more).read_to_end(&mut start));
+                ended = peek.err();
+                let shape = decode::sniff(start.as_slice()).ok();
+                if !shape.is_some_and(|shape| shape.content != Content::Stream) {
+                    self.found.skipped.push((inside.name, reason));
+                    continue;
+                }
+            }
+            let mut whole = Cursor::new(start).chain(content);
+            let kept = self.vault.keep(&mut whole);
+            let (kept, error) = kept.map_err(|source| self.cannot_keep(source))?;
+            ended = ended.or(error);
+            inside.length = kept.length();
+            inside.place = Place::Kept(kept);
+            if let Some(error) = ended {
+                // What there is of it is read; nothing behind it can be.
+                self.damaged(&inside.name, error)?;
+                return self.look(inside);
+            }
+            self.look(inside)?;
+        }
+    }
+
+    fn zip(&mut self, archive: &Candidate) -> Result<(), Error> {
+        let file = archive.place.open_anywhere(&Budget::new(*self.limits));
+        let file = file.map_err(|source| failed(&archive.name, source))?;
+        let room = self.limits.entries.saturating_sub(self.entries);
+        let members = match zip::members(file, room) {
+            Ok(members) => members,
+            Err(zip::Fault::TooMany) => return Err(self.too_many(&archive.name)),
+            Err(zip::Fault::Overlapping) => {
+                return Err(Error::OverlappingEntries {
+                    archive: archive.name.clone(),
+                });
+            }
+            Err(zip::Fault::Damaged(error)) => {
+                let byte = archive.length;
+                let reason = format!("the directory of the archive cannot be read: {error}");
+                return self.damaged(&archive.name, Damage { byte, reason }.into());
+            }
+        };
+        self.entries += members.len();
+        for member in members {
+            check_path(&archive.name, &member.path)?;
+            let (start, length, deflated) = match member.kind {
+                zip::Kind::Folder => continue,
+                zip::Kind::Skipped(reason) => {
+                    let name = format!("{}!{}", archive.name, member.path);
+                    self.found.skipped.push((name, reason));
+                    continue;
+                }
+                zip::Kind::File {
+                    start,
+                    length,
+                    deflated,
+                } => (start, length, deflated),
+            };
+            let part = Part {
+                archive: archive.place.clone(),
+                start,
+                length,
+                deflated,
+            };
+            let place = Place::Part(Arc::new(part));
+            self.look(archive.inside(&member.path, None, place, length))?;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, archive: &str) -> Result<(), Error> {
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(self.too_many(archive));
+        }
+        Ok(())
+    }
+
+    fn too_many(&self, archive: &str) -> Error {
+        Error::TooManyEntries {
+            archive: archive.to_owned(),
+            limit: self.limits.entries,
+        }
+    }
+
+    /// Notes damage; everything else ends the search.
+    fn damaged(&mut self, name: &str, error: io::Error) -> Result<(), Error> {
+        let Some(damage) = Damage::of(&error) else {
+            return Err(failed(name, error));
+        };
+        self.found.damaged.push((name.to_owned(), damage.clone()));
+        Ok(())
+    }
+
+    fn cannot_keep(&self, source: io::Error) -> Error {
+        Error::Write {
+            path: self.vault.folder().to_owned(),
+            source,
+        }
+    }
+}
+
+fn failed(name: &str, source: io::Error) -> Error {
+    Error::Read {
+        path: name.to_owned(),
+        source,
+    }
+}
+
+/// Refuses the name of an entry that would leave the archive's own folder.
+fn check_path(archive: &str, entry: &str) -> Result<(), Error> {
+    let escapes = entry.starts_with(['/', '\\'])
+        || entry.contains('\0')
+        || entry.get(1..2) == Some(":")
+        || entry.split(['/', '\\']).any(|part| part == "..");
+    if escapes {
+        return Err(Error::UnsafeEntry {
+            archive: archive.to_owned(),
+            entry: entry.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn timestamp(time: std::time::SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok().map(Timestamp)
+}
