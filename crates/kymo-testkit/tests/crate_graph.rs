@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// From the bottom up: a crate may use those of the rows before its own.
 const LAYERS: &[&[&str]] = &[
-    &["kymo-model"],
+    &["kymo-model", "kymo-patch"],
     &["kymo-anonymize", "kymo-store", "kymo-watch"],
     &["kymo-interop", "kymo-query", "kymo-record"],
     &["kymo-cli"],
