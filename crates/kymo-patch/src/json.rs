@@ -15,6 +15,7 @@ pub const MAX_COPIED_BYTES: usize = 3 << 20;
 /// The API server also takes indexes from the end of a list (`/spec/tolerations/-1`) and a `test`
 /// for null of what is not there; here they are errors.
 pub fn json_patch(object: &mut Value, patch: &Value) -> Result<(), Error> {
+    depth::check(patch, 0)?;
     let operations = Vec::<PatchOperation>::deserialize(patch)
         .map_err(|source| Error::NotJsonPatch { source })?;
     if operations.len() > MAX_OPERATIONS {
