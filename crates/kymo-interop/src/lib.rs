@@ -22,6 +22,7 @@ mod import;
 mod input;
 mod json;
 mod kinds;
+mod kshrk;
 mod naming;
 mod vault;
 mod watch;

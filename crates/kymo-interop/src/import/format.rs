@@ -4,23 +4,26 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Archives, Entry, Sample};
-use crate::{Error, watch};
+use crate::{Error, kshrk, watch};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Format {
+    /// Captures of k8shark.
+    Kshrk,
     /// Raw watch streams.
     Watch,
 }
 
 impl Format {
     /// Every format, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[Self::Watch];
+    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Watch];
 
     /// Returns the word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Kshrk => "kshrk",
             Self::Watch => "watch",
         }
     }
@@ -28,6 +31,7 @@ impl Format {
     /// Returns why an entry of a folder or archive is not read by this format.
     pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
         match self {
+            Self::Kshrk => kshrk::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
         }
     }
@@ -36,13 +40,14 @@ impl Format {
     /// itself.
     pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
         match self {
-            Self::Watch => Archives::Open,
+            Self::Kshrk | Self::Watch => Archives::Open,
         }
     }
 
     /// Tells whether an entry begins as this format does.
     pub(crate) fn detect(self, sample: &Sample<'_>) -> bool {
         match self {
+            Self::Kshrk => kshrk::detect(sample),
             Self::Watch => watch::detect(sample),
         }
     }
@@ -50,6 +55,7 @@ impl Format {
     /// Opens the entries.
     pub(crate) fn open(self, entries: Vec<Entry>, context: &Context) -> Result<Opened, Error> {
         Ok(match self {
+            Self::Kshrk => kshrk::open(entries, context)?,
             Self::Watch => watch::open(entries, context)?.into(),
         })
     }
@@ -57,7 +63,7 @@ impl Format {
     /// Returns what the fold may take for granted.
     pub(crate) fn rules(self) -> Rules {
         match self {
-            Self::Watch => Rules {
+            Self::Kshrk | Self::Watch => Rules {
                 versions_grow: true,
                 mints_uids: false,
             },

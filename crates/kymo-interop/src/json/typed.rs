@@ -12,7 +12,10 @@ pub(crate) fn typed(text: &str, head: &mut ObjectHead, api_version: &str, kind: 
     for (name, value, known) in members {
         if known.is_empty() {
             value.clone_into(known);
-            typed.push_str(&format!("\"{name}\":{},", serde_json::Value::from(value)));
+            let value = serde_json::Value::from(value).to_string();
+            for part in ["\"", name, "\":", &value, ","] {
+                typed.push_str(part);
+            }
         }
     }
     // The object has `metadata`, so a member follows the comma.
