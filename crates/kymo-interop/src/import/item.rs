@@ -6,7 +6,7 @@ use super::loss::LossReport;
 use crate::Error;
 
 /// What a format makes of its input: one item after the other, in the order of their times.
-pub(crate) trait ReadItems {
+pub(crate) trait ReadItems: Send {
     /// Reads the next item; `None` at the end.
     fn next(&mut self) -> Result<Option<Item>, Error>;
 

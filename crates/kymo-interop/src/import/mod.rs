@@ -13,8 +13,10 @@ mod live;
 mod loss;
 mod merge;
 mod minted;
+mod pipeline;
 mod redaction;
 
+use std::cell::Cell;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -37,6 +39,7 @@ use crate::Error;
 use crate::input::{Archives, Budget, Inputs, Limits, Sample};
 use fold::{Fold, Log};
 use merge::Merge;
+use pipeline::Pipeline;
 
 /// What to import, from where to where.
 #[derive(Clone, Debug)]
@@ -89,8 +92,6 @@ pub enum Progress {
 
 /// An odd number that spreads a small seed over all bits.
 const SPREAD: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
-/// Items between two reports of progress.
-const PROGRESS_ITEMS: u64 = 1024;
 
 /// Imports files of other tools into a new trace.
 ///
@@ -225,7 +226,7 @@ fn fill(
     let (format, opened) = open(options, context, &mut report)?;
     let command = format!("import {format}");
     let missing_times = options.missing_times.clone();
-    let mut merge = Merge::new(opened.readers, missing_times, Arc::clone(clock))?;
+    let merge = Merge::new(opened.readers, missing_times, Arc::clone(clock))?;
 
     let mut identity = TraceIdentity::new(opened.cluster_uid.clone());
     if let Some(seed) = options.seed {
@@ -252,14 +253,18 @@ fn fill(
         ..SessionInfo::default()
     })?;
     let mut fold = Fold::new(format.rules(), session, report);
-    let mut items = 0u64;
-    while let Some(timed) = merge.next()? {
-        fold.take(timed, &mut writer)?;
-        items += 1;
-        if items.is_multiple_of(PROGRESS_ITEMS) {
-            go_on(progress(Progress::Reading { events: items }))?;
-        }
-    }
+    let events = Cell::new(0u64);
+    let mut merge = Pipeline::start(merge).drain(
+        |timed| {
+            events.set(events.get() + 1);
+            fold.take(timed, &mut writer)
+        },
+        || {
+            progress(Progress::Reading {
+                events: events.get(),
+            })
+        },
+    )?;
     let mut report = fold.finish(&mut writer)?;
     merge.finish(&mut report);
     if report.resources.is_empty() {
