@@ -50,7 +50,9 @@ impl Pipeline {
                 return Err(Error::Cancelled);
             }
         }
-        self.reader.join().unwrap_or_else(|panic| resume_unwind(panic))
+        self.reader
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
 
