@@ -128,9 +128,17 @@ pub struct Event {
     /// not tell it.
     pub rv: Option<Rv>,
     /// The object as JSON text, exactly as received less what policy drops; the raw bytes of an
-    /// unreadable line; `None` where the source has none. The last known body then stands in for
-    /// an inferred delete; after any other change it is not known what the object was.
+    /// unreadable line; `None` where the source has none. For a delete the last known body then
+    /// stands in; after any other change it is not known what the object was.
     pub body: Option<Arc<[u8]>>,
     /// The request that made the change, where an audit log tells of it.
     pub request: Option<Arc<Request>>,
+}
+
+impl Event {
+    /// Tells whether what comes later under the same key is another object: it was deleted, and no
+    /// uid tells objects of one name apart.
+    pub fn ends_key(&self) -> bool {
+        self.event_type == EventType::Deleted && self.key.uid.is_empty()
+    }
 }

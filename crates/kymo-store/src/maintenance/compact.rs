@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::known::Filled;
 use super::merge::Merge;
 use super::publish::{Product, publish};
 use super::seal::sources_of;
@@ -71,10 +72,11 @@ pub(crate) fn compact(shared: &Shared, numbers: &[u32]) -> Result<SegmentEntry, 
     let (meta, sessions) = merge_meta(&segments);
     let feeds = Arc::new(meta.feeds.iter().cloned().collect::<BTreeMap<_, _>>());
     let sources = sources_of(&shared.directory, &segments)?;
+    let rows = Merge::new(sources, feeds.clone(), false);
     publish(
         shared,
         Product {
-            rows: Box::new(Merge::new(sources, feeds, false)),
+            rows: Box::new(Filled::new(rows, feeds)),
             meta,
             known_sessions: &sessions,
             logs: &[],

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use kymo_model::{Feed, FeedId, ObjectKey};
+use kymo_model::{Feed, FeedId};
 
 use crate::error::Error;
 use crate::segment::{Row, RowKey};
@@ -10,14 +10,12 @@ use crate::segment::{Row, RowKey};
 /// Rows in the order of a segment.
 pub(crate) type RowSource = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
 
-/// Merges sources that are each in the order of a segment, and gives an inferred delete without a
-/// body the one of the version before it.
+/// Merges sources that are each in the order of a segment.
 pub(crate) struct Merge {
     sources: Vec<Peekable<RowSource>>,
     feeds: Arc<BTreeMap<FeedId, Feed>>,
     /// Whether a source that fails is left behind rather than failing the merge.
     tolerant: bool,
-    last: Option<(ObjectKey, Arc<[u8]>)>,
 }
 
 /// Returns the key of a row; what an unknown feed names comes first.
@@ -45,7 +43,6 @@ impl Merge {
             sources: sources.into_iter().map(Iterator::peekable).collect(),
             feeds,
             tolerant,
-            last: None,
         }
     }
 
@@ -86,53 +83,6 @@ impl Iterator for Merge {
 
     fn next(&mut self) -> Option<Self::Item> {
         let index = self.smallest()?;
-        let row = self.sources.get_mut(index)?.next()?;
-        Some(row.map(|mut row| {
-            let last = self.last.take().filter(|(key, _)| *key == row.event.key);
-            if row.event.body.is_none() {
-                row.event.body = last.map(|(_, body)| body);
-            }
-            self.last = row
-                .event
-                .body
-                .clone()
-                .map(|body| (row.event.key.clone(), body));
-            row
-        }))
-    }
-}
-
-/// Finds the last known bodies of objects in older segments, for rows that come in order.
-pub(crate) struct LastBodies {
-    older: Peekable<Merge>,
-    feeds: Arc<BTreeMap<FeedId, Feed>>,
-}
-
-impl LastBodies {
-    pub(crate) fn new(older: Merge, feeds: Arc<BTreeMap<FeedId, Feed>>) -> Self {
-        Self {
-            older: older.peekable(),
-            feeds,
-        }
-    }
-
-    /// Returns the last body of the row's object.
-    pub(crate) fn of(&mut self, row: &Row) -> Option<Arc<[u8]>> {
-        let wanted = key_of(row, &self.feeds);
-        let mut found = None;
-        while let Some(Ok(older)) = self.older.peek() {
-            let key = key_of(older, &self.feeds);
-            if key >= wanted {
-                break;
-            }
-            let same = (key.resource, key.group) == (wanted.resource, wanted.group)
-                && older.event.key == row.event.key;
-            if let Some(Ok(older)) = self.older.next()
-                && same
-            {
-                found = older.event.body.or(found);
-            }
-        }
-        found
+        self.sources.get_mut(index)?.next()
     }
 }

@@ -1,6 +1,7 @@
 //! Sealing closed logs into segments, and small segments into larger ones.
 
 mod compact;
+mod known;
 mod merge;
 mod publish;
 mod seal;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 pub(crate) use compact::{merge_meta, thin_marks};
+pub(crate) use known::Filled;
 pub(crate) use merge::{Merge, RowSource};
 pub(crate) use publish::write_and_verify;
 pub(crate) use seal::{records_of, sources_of};
@@ -87,7 +89,7 @@ impl Maintenance {
     /// Makes a segment of rows from elsewhere.
     pub(crate) fn import(
         &self,
-        rows: Merge,
+        rows: Filled<Merge>,
         meta: SegmentMeta,
         sessions: &BTreeMap<u32, SessionInfo>,
     ) -> Result<SegmentEntry, Error> {

@@ -1,9 +1,7 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kymo_model::{Feed, FeedId};
-
-use super::merge::{LastBodies, Merge, RowSource};
+use super::known::{Filled, LastBodies};
+use super::merge::RowSource;
 use super::publish::{Product, publish};
 use super::sorted::SortedRows;
 use crate::contents::{Contents, OpenLog, OpenSegment};
@@ -11,7 +9,7 @@ use crate::directory::Directory;
 use crate::error::Error;
 use crate::manifest::SegmentEntry;
 use crate::record::{LogRecord, PlacedRecord};
-use crate::segment::{Row, SegmentMeta};
+use crate::segment::SegmentMeta;
 use crate::writer::Shared;
 
 /// Makes a segment of closed logs.
@@ -44,13 +42,8 @@ pub(crate) fn seal(shared: &Shared, numbers: &[u32]) -> Result<SegmentEntry, Err
         &feeds,
         shared.options.seal_chunk_bytes,
     )?;
-    let rows = Resolved {
-        rows,
-        older: trace.segments.clone(),
-        directory: directory.clone(),
-        bodies: None,
-        feeds,
-    };
+    let older = LastBodies::new(trace.segments.clone(), directory.clone(), feeds.clone());
+    let rows = Filled::new(rows, feeds).with_older(older);
     let is_whole = |number: &u32| {
         logs.iter().any(|log| {
             log.entry.number == *number && !log.summary.damaged && log.summary.header_is_whole
@@ -118,38 +111,6 @@ pub(crate) fn records_of(
     }
     super::thin_marks(&mut records);
     records
-}
-
-/// Sorted rows whose inferred deletes get the last known body from older segments.
-struct Resolved {
-    rows: SortedRows,
-    older: Vec<OpenSegment>,
-    directory: Directory,
-    bodies: Option<LastBodies>,
-    feeds: Arc<BTreeMap<FeedId, Feed>>,
-}
-
-impl Iterator for Resolved {
-    type Item = Result<Row, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut row = match self.rows.next()? {
-            Ok(row) => row,
-            Err(error) => return Some(Err(error)),
-        };
-        if row.event.body.is_none() {
-            if self.bodies.is_none() {
-                let sources = match sources_of(&self.directory, &self.older) {
-                    Ok(sources) => sources,
-                    Err(error) => return Some(Err(error)),
-                };
-                let merge = Merge::new(sources, self.feeds.clone(), true);
-                self.bodies = Some(LastBodies::new(merge, self.feeds.clone()));
-            }
-            row.event.body = self.bodies.as_mut().and_then(|bodies| bodies.of(&row));
-        }
-        Some(Ok(row))
-    }
 }
 
 /// Returns the rows of segments, one source each.

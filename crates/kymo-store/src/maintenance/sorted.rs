@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use kymo_model::{Event, Feed, FeedId};
+use kymo_model::{Feed, FeedId};
 
 use crate::error::Error;
 use crate::log::{Item, LogReader};
@@ -37,7 +36,6 @@ pub(crate) struct SortedRows {
     chunk_bytes: usize,
     next: usize,
     ready: std::vec::IntoIter<Row>,
-    last: Option<(u32, Arc<[u8]>)>,
     failed: bool,
 }
 
@@ -91,7 +89,6 @@ impl SortedRows {
             chunk_bytes,
             next: 0,
             ready: Vec::new().into_iter(),
-            last: None,
             failed: false,
         })
     }
@@ -111,9 +108,9 @@ impl SortedRows {
         if count == 0 {
             return Ok(false);
         }
-        let chunk = rest.get(..count).unwrap_or_default().to_vec();
-        let wanted: HashMap<u64, usize> = chunk
+        let wanted: HashMap<u64, usize> = rest
             .iter()
+            .take(count)
             .enumerate()
             .map(|(index, place)| (place.seq, index))
             .collect();
@@ -139,24 +136,10 @@ impl SortedRows {
                 Ok(())
             })?;
         }
-        let mut ready = Vec::with_capacity(count);
-        for (place, row) in chunk.into_iter().zip(rows) {
-            let Some(mut row) = row else { continue };
-            self.fill(place.object, &mut row.event);
-            ready.push(row);
-        }
+        let ready: Vec<Row> = rows.into_iter().flatten().collect();
         self.next += count;
         self.ready = ready.into_iter();
         Ok(true)
-    }
-
-    /// Gives an inferred delete the body of the version before it.
-    fn fill(&mut self, object: u32, event: &mut Event) {
-        let last = self.last.take().filter(|(of, _)| *of == object);
-        if event.body.is_none() {
-            event.body = last.map(|(_, body)| body);
-        }
-        self.last = event.body.clone().map(|body| (object, body));
     }
 }
 

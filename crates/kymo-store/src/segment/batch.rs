@@ -11,15 +11,19 @@ use kymo_model::{Certainty, EventType};
 
 use super::SegmentError;
 use super::json::Edit;
+use super::physical::EVENT_VERSION;
+use super::request::{self, RequestBatch};
 use super::stored::{Content, Op, OpValue, Stored};
 
 /// How much of each row is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// The typed columns.
+    /// Everything but bodies.
     Columns,
-    /// These and bodies less managedFields.
+    /// Bodies less managedFields, and the typed columns of objects.
     Body,
+    /// These and managedFields.
+    Whole,
     /// Everything.
     All,
 }
@@ -49,13 +53,30 @@ impl Need {
     /// The columns to read.
     pub(super) fn columns(self) -> Vec<&'static str> {
         let mut columns = TYPED.to_vec();
-        if self >= Self::Body {
+        if self.has_events() {
+            columns.push(EVENT_VERSION);
+            columns.extend(request::COLUMNS);
+        }
+        if self.has_bodies() {
             columns.extend(["base", "keyframe", "patch", "raw"]);
         }
-        if self >= Self::All {
+        if self.has_managed_fields() {
             columns.extend(["managed_fields", "managed_fields_patch"]);
         }
         columns
+    }
+
+    /// Whether events are put together, not only what they say of their objects.
+    fn has_events(self) -> bool {
+        matches!(self, Self::Columns | Self::All)
+    }
+
+    fn has_bodies(self) -> bool {
+        self != Self::Columns
+    }
+
+    fn has_managed_fields(self) -> bool {
+        matches!(self, Self::Whole | Self::All)
     }
 }
 
@@ -81,6 +102,8 @@ pub(super) struct Batch {
     generation: Int64Array,
     created: TimestampMillisecondArray,
     deleted: TimestampMillisecondArray,
+    event_rv: Option<StringArray>,
+    request: Option<RequestBatch>,
     bodies: Option<Bodies>,
     managed: Option<(StringArray, OpColumns)>,
 }
@@ -109,7 +132,8 @@ fn column<'a>(batch: &'a RecordBatch, name: &'static str) -> Result<&'a dyn Arra
         .ok_or(SegmentError::Column { column: name })
 }
 
-fn text(batch: &RecordBatch, name: &'static str) -> Result<StringArray, SegmentError> {
+/// Finds a column of text.
+pub(super) fn text(batch: &RecordBatch, name: &'static str) -> Result<StringArray, SegmentError> {
     column(batch, name)?
         .as_string_opt::<i32>()
         .cloned()
@@ -156,9 +180,8 @@ fn ops(batch: &RecordBatch, name: &'static str) -> Result<OpColumns, SegmentErro
 
 impl Batch {
     pub(super) fn new(batch: &RecordBatch, need: Need) -> Result<Self, SegmentError> {
-        let bodies = match need {
-            Need::Columns => None,
-            Need::Body | Need::All => Some(Bodies {
+        let bodies = if need.has_bodies() {
+            Some(Bodies {
                 base: number!(batch, "base", Int32Type)?,
                 keyframe: text(batch, "keyframe")?,
                 patch: ops(batch, "patch")?,
@@ -166,14 +189,27 @@ impl Batch {
                     .as_binary_opt::<i32>()
                     .cloned()
                     .ok_or(SegmentError::Column { column: "raw" })?,
-            }),
+            })
+        } else {
+            None
         };
-        let managed = match need {
-            Need::Columns | Need::Body => None,
-            Need::All => Some((
+        let managed = if need.has_managed_fields() {
+            Some((
                 text(batch, "managed_fields")?,
                 ops(batch, "managed_fields_patch")?,
-            )),
+            ))
+        } else {
+            None
+        };
+        // What came with format 1.1 need not be there.
+        let event_rv = match batch.column_by_name(EVENT_VERSION) {
+            Some(_) if need.has_events() => Some(text(batch, EVENT_VERSION)?),
+            _ => None,
+        };
+        let request = if need.has_events() {
+            RequestBatch::new(batch)?
+        } else {
+            None
         };
         Ok(Self {
             rows: batch.num_rows(),
@@ -199,6 +235,8 @@ impl Batch {
             generation: number!(batch, "generation", Int64Type)?,
             created: number!(batch, "created", TimestampMillisecondType)?,
             deleted: number!(batch, "deleted", TimestampMillisecondType)?,
+            event_rv,
+            request,
             bodies,
             managed,
         })
@@ -261,6 +299,12 @@ impl Batch {
             generation: (!self.generation.is_null(index)).then(|| self.generation.value(index)),
             created: seconds(&self.created),
             deleted: seconds(&self.deleted),
+            event_rv: self
+                .event_rv
+                .as_ref()
+                .and_then(|column| optional(column, index))
+                .map(Cow::Borrowed),
+            request: self.request.as_ref().and_then(|request| request.row(index)),
             content: self.content(index, number)?,
         })
     }
@@ -328,7 +372,8 @@ impl OpColumns {
     }
 }
 
-fn optional(array: &StringArray, index: usize) -> Option<&str> {
+/// Returns the text of a row; `None` where it is null.
+pub(super) fn optional(array: &StringArray, index: usize) -> Option<&str> {
     (!array.is_null(index)).then(|| array.value(index))
 }
 

@@ -10,8 +10,9 @@ use super::times::write_seconds;
 /// The pointer under which managedFields live.
 pub(super) const MANAGED: &str = "/metadata/managedFields";
 
-/// Follows rows in order and keeps the versions that a patch may refer to: the row before, and for
-/// each group of the present resource the first row of its last object.
+/// Follows rows in order and keeps the versions that a patch may refer to: the last one of the
+/// present object, and for each group of the present resource the first one of its last object that
+/// has any. Rows without a version are passed over.
 ///
 /// `V` is what is kept of a version: whole documents, or the values at some paths.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ struct Kept<V> {
     row: u64,
     key: ObjectKey,
     group: String,
+    has_version: bool,
+    /// `None` also while it is given away.
     version: Option<V>,
 }
 
@@ -77,27 +80,37 @@ impl<V: Clone> Chain<V> {
             }
         };
         let group = &feed.resource.group;
-        if let Some(last) = &mut self.last
-            && last.key.uid == row.uid.as_deref().unwrap_or_default()
-            && last.key.name == row.name.unwrap_or_default()
-            && last.key.namespace == row.namespace.unwrap_or_default()
-            && last.group == *group
-        {
-            last.row = number;
-            last.version.clone_from(&version);
-            return Ok(version);
+        let mut is_first = version.is_some();
+        match &mut self.last {
+            Some(last)
+                if last.key.uid == row.uid.as_deref().unwrap_or_default()
+                    && last.key.name == row.name.unwrap_or_default()
+                    && last.key.namespace == row.namespace.unwrap_or_default()
+                    && last.group == *group =>
+            {
+                if version.is_some() {
+                    is_first = !last.has_version;
+                    last.row = number;
+                    last.has_version = true;
+                    last.version.clone_from(&version);
+                }
+            }
+            last => {
+                *last = Some(Kept {
+                    row: number,
+                    key: key_of(row),
+                    group: group.clone(),
+                    has_version: version.is_some(),
+                    version: version.clone(),
+                });
+            }
         }
-        let kept = Kept {
-            row: number,
-            key: key_of(row),
-            group: group.clone(),
-            version: version.clone(),
-        };
-        match self.firsts.iter_mut().find(|first| first.group == *group) {
-            Some(first) => *first = kept.clone(),
-            None => self.firsts.push(kept.clone()),
+        if let (true, Some(kept)) = (is_first, &self.last) {
+            match self.firsts.iter_mut().find(|first| first.group == *group) {
+                Some(first) => *first = kept.clone(),
+                None => self.firsts.push(kept.clone()),
+            }
         }
-        self.last = Some(kept);
         Ok(version)
     }
 

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 
-use kymo_model::{Certainty, Event, Feed, FeedId, Rv, Timestamp};
+use kymo_model::{Event, Feed, FeedId, Rv, Timestamp};
 
 use super::chain::{Chain, MANAGED, key_of, patch};
 use super::json::{Doc, Parser};
 use super::shadow::{Head, join};
-use super::stored::{Content, Stored};
+use super::stored::{Content, Stored, usual_version};
 use super::{Row, SegmentError};
 
 /// The two documents of one version.
@@ -105,9 +105,10 @@ pub(super) fn body_of(
 
 /// Puts an event together from its columns and its body.
 pub(super) fn row_of(row: &Stored<'_>, body: Option<Arc<[u8]>>) -> Row {
-    // The version of an inferred delete is that of the last known body, not the event's.
-    let has_version =
-        matches!(row.content, Content::Raw(_)) || row.certainty != Certainty::Inferred;
+    let rv = match row.event_rv.as_deref() {
+        Some(own) => Some(own).filter(|own| !own.is_empty()),
+        None => usual_version(row.event_type, row.certainty, row.rv.as_deref()),
+    };
     Row {
         seq: row.seq,
         session: row.session,
@@ -119,9 +120,12 @@ pub(super) fn row_of(row: &Stored<'_>, body: Option<Arc<[u8]>>) -> Row {
             certainty: row.certainty,
             epoch: row.epoch,
             key: key_of(row),
-            rv: row.rv.as_deref().filter(|_| has_version).map(Rv::new),
+            rv: rv.map(Rv::new),
             body,
-            request: None,
+            request: row
+                .request
+                .as_ref()
+                .map(|request| Arc::new(request.to_request())),
         },
     }
 }

@@ -2,13 +2,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kymo_model::{Certainty, Event, EventType, Feed, FeedId, ObjectKey};
+use kymo_model::{Event, EventType, Feed, FeedId, ObjectKey};
 
 use super::chain::MANAGED;
 use super::decode::Decoder;
 use super::json::{At, Change, Doc, Edit, diff, same};
+use super::request::StoredRequest;
 use super::shadow::{Head, Parts};
-use super::stored::{Content, Op, OpValue, Stored};
+use super::stored::{Content, Op, OpValue, Stored, usual_version};
 use super::times::read_seconds;
 use super::{Row, SegmentError, SegmentOptions};
 
@@ -110,7 +111,8 @@ impl Encoder {
         let before = self
             .last
             .as_ref()
-            .filter(|last| last.key == event.key && last.group == *group);
+            .filter(|last| last.key == event.key && last.group == *group)
+            .filter(|last| last.parts.is_some());
         let sibling = self.firsts.iter().find(|first| first.group == *group);
         let base_parts = before
             .and_then(|version| version.parts.as_ref())
@@ -119,16 +121,7 @@ impl Encoder {
         let mut encoded = Encoded::default();
         let mut depth = 0;
         match &event.body {
-            None => {
-                // A delete that was deduced shows the last known version.
-                if let Some(version) = before.filter(|_| event.certainty == Certainty::Inferred)
-                    && let Some(parts) = &version.parts
-                {
-                    encoded.parts = Some(parts.clone());
-                    encoded.plan = Plan::Patch { base: 1 };
-                    depth = version.depth + 1;
-                }
-            }
+            None => {}
             Some(_) if event.event_type == EventType::Unreadable => encoded.plan = Plan::Raw,
             Some(body) => match Parts::split(body, base_parts.map(Arc::as_ref)) {
                 Ok(mut parts) if is_told_by_columns(&parts.head, event, feed) => {
@@ -242,31 +235,36 @@ impl Encoder {
             Plan::Nothing | Plan::Raw => None,
             Plan::Keyframe | Plan::Patch { .. } => encoded.parts.clone(),
         };
-        if let Some(last) = &mut self.last
-            && last.key == row.event.key
-            && last.group == group
-        {
-            last.row = number;
-            last.depth = depth;
-            last.parts = parts;
-            return Ok(());
+        let mut is_first = parts.is_some();
+        match &mut self.last {
+            Some(last) if last.key == row.event.key && last.group == group => {
+                if parts.is_some() {
+                    is_first = last.parts.is_none();
+                    last.row = number;
+                    last.depth = depth;
+                    last.parts = parts;
+                }
+            }
+            last => {
+                *last = Some(Version {
+                    row: number,
+                    group,
+                    key: row.event.key.clone(),
+                    depth,
+                    parts,
+                });
+            }
         }
-        let version = Version {
-            row: number,
-            group,
-            key: row.event.key.clone(),
-            depth,
-            parts,
-        };
-        match self
-            .firsts
-            .iter_mut()
-            .find(|first| first.group == version.group)
-        {
-            Some(first) => *first = version.clone(),
-            None => self.firsts.push(version.clone()),
+        if let (true, Some(version)) = (is_first, &self.last) {
+            match self
+                .firsts
+                .iter_mut()
+                .find(|first| first.group == version.group)
+            {
+                Some(first) => *first = version.clone(),
+                None => self.firsts.push(version.clone()),
+            }
         }
-        self.last = Some(version);
         Ok(())
     }
 }
@@ -300,6 +298,9 @@ impl Encoded {
             (Plan::Nothing, _) => Content::Nothing,
             _ => event.body.as_deref().map_or(Content::Nothing, Content::Raw),
         };
+        let own = event.rv.as_ref().map(kymo_model::Rv::as_str);
+        let event_rv = (own != usual_version(event.event_type, event.certainty, head.rv))
+            .then(|| Cow::Borrowed(own.unwrap_or_default()));
         Stored {
             seq: row.seq,
             ts: event.ts.0,
@@ -317,6 +318,8 @@ impl Encoded {
             generation: head.generation,
             created: head.created,
             deleted: head.deleted,
+            event_rv,
+            request: event.request.as_deref().map(StoredRequest::of),
             content,
         }
     }
@@ -391,16 +394,10 @@ fn value_of<'a>(doc: &'a Doc, change: &Change, second: Option<i64>) -> OpValue<'
 /// Tells whether the columns say the same as the body's head.
 fn is_told_by_columns(head: &Head, event: &Event, feed: &Feed) -> bool {
     let resource = &feed.resource;
-    let rv = event.rv.as_ref().map(kymo_model::Rv::as_str);
     (resource.kind.is_empty() || head.kind.as_deref() == Some(resource.kind.as_str()))
         && head.kind.is_some()
         && head.api_version.as_deref() == Some(resource.api_version().as_str())
         && head.name.as_deref().unwrap_or_default() == event.key.name
         && head.namespace.as_deref().unwrap_or_default() == event.key.namespace
         && head.uid.as_deref().unwrap_or_default() == event.key.uid
-        && if event.certainty == Certainty::Inferred {
-            rv.is_none()
-        } else {
-            head.rv.as_deref() == rv
-        }
 }

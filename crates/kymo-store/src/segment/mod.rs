@@ -17,6 +17,7 @@ mod options;
 mod paths;
 mod physical;
 mod reader;
+mod request;
 mod shadow;
 mod stored;
 #[cfg(test)]

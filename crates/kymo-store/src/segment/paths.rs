@@ -101,7 +101,7 @@ impl<R: ChunkReader + 'static> Paths<R> {
         }
         let needs_all = sources.iter().any(|source| matches!(source, Source::Whole))
             || tracks.iter().any(|track| track.is_managed);
-        let need = if needs_all { Need::All } else { Need::Body };
+        let need = if needs_all { Need::Whole } else { Need::Body };
         let whole = sources
             .iter()
             .any(|source| matches!(source, Source::Whole))

@@ -14,10 +14,19 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersi
 use parquet::schema::types::ColumnPath;
 
 use super::json::Edit;
+use super::request::{self, RequestColumns};
 use super::stored::{Content, Op, OpValue, Stored};
 use super::{SegmentError, SegmentOptions};
 
 const UTC: &str = "UTC";
+
+/// The column of an event's own version, from format 1.1 on.
+pub(super) const EVENT_VERSION: &str = "event_resource_version";
+
+/// Tells whether a column came with format 1.1: a segment without it has nulls there.
+pub(super) fn is_of_1_1(column: &str) -> bool {
+    column == EVENT_VERSION || request::COLUMNS.contains(&column)
+}
 
 fn op_fields() -> Fields {
     Fields::from(vec![
@@ -38,7 +47,7 @@ pub(super) fn schema() -> SchemaRef {
     let millis = DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()));
     let field = |name: &str, data_type: DataType| Field::new(name, data_type, false);
     let nullable = |name: &str, data_type: DataType| Field::new(name, data_type, true);
-    Arc::new(Schema::new(vec![
+    let mut fields = vec![
         field("seq", DataType::Int64),
         field("ts", nanos.clone()),
         nullable("not_before", nanos),
@@ -66,7 +75,10 @@ pub(super) fn schema() -> SchemaRef {
         nullable("patch", DataType::List(Arc::new(op_item()))),
         nullable("managed_fields_patch", DataType::List(Arc::new(op_item()))),
         nullable("raw", DataType::Binary),
-    ]))
+        nullable(EVENT_VERSION, DataType::Utf8),
+    ];
+    fields.extend(request::fields());
+    Arc::new(Schema::new(fields))
 }
 
 /// Returns how each column is written.
@@ -103,6 +115,7 @@ pub(super) fn properties(options: &SegmentOptions) -> Result<WriterProperties, S
         ("patch/list/item/value", Encoding::PLAIN),
         ("managed_fields_patch/list/item/value", Encoding::PLAIN),
         ("raw", Encoding::PLAIN),
+        ("audit_id", Encoding::DELTA_LENGTH_BYTE_ARRAY),
     ];
     for (column, encoding) in plain {
         builder = builder
@@ -147,6 +160,8 @@ pub(super) struct Columns {
     patch: OpsBuilder,
     managed_patch: OpsBuilder,
     raw: BinaryBuilder,
+    event_rv: StringBuilder,
+    request: RequestColumns,
 }
 
 impl Columns {
@@ -185,6 +200,8 @@ impl Columns {
             patch: ops(),
             managed_patch: ops(),
             raw: BinaryBuilder::new(),
+            event_rv: StringBuilder::new(),
+            request: RequestColumns::new(),
         }
     }
 
@@ -266,6 +283,8 @@ impl Columns {
         self.keyframe.append_option(keyframe);
         self.managed.append_option(managed);
         self.raw.append_option(raw);
+        self.event_rv.append_option(row.event_rv.as_deref());
+        self.bytes += self.request.push(row.request.as_ref());
         self.bytes +=
             keyframe.map_or(0, str::len) + managed.map_or(0, str::len) + raw.map_or(0, <[u8]>::len);
         self.bytes += push_ops(&mut self.patch, patch)?;
@@ -276,7 +295,7 @@ impl Columns {
     /// Takes what was pushed as a batch.
     pub(super) fn finish(&mut self) -> Result<RecordBatch, SegmentError> {
         (self.bytes, self.rows) = (0, 0);
-        let columns: Vec<ArrayRef> = vec![
+        let mut columns: Vec<ArrayRef> = vec![
             Arc::new(self.seq.finish()),
             Arc::new(self.ts.finish()),
             Arc::new(self.not_before.finish()),
@@ -304,7 +323,9 @@ impl Columns {
             Arc::new(self.patch.finish()),
             Arc::new(self.managed_patch.finish()),
             Arc::new(self.raw.finish()),
+            Arc::new(self.event_rv.finish()),
         ];
+        columns.extend(self.request.finish());
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
 }
@@ -370,7 +391,7 @@ fn canonical_number(text: &str) -> Option<i64> {
 /// Tells whether a column found in a file can be read as the one described.
 ///
 /// Names of list items and nullability are not compared; a later minor version may add fields to
-/// operations.
+/// structs in a list.
 pub(super) fn is_readable_as(found: &DataType, expected: &Field) -> bool {
     match (found, expected.data_type()) {
         (DataType::List(found), DataType::List(expected)) => {
@@ -382,7 +403,7 @@ pub(super) fn is_readable_as(found: &DataType, expected: &Field) -> bool {
                             .is_some_and(|(_, found)| found.data_type() == field.data_type())
                     })
                 }
-                _ => false,
+                (found, expected) => found == expected,
             }
         }
         (found, expected) => found == expected,

@@ -66,8 +66,11 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         let parquet = ArrowReaderMetadata::load(&input, options)?;
         let info = read_info(parquet.metadata())?;
         for field in physical::schema().fields() {
-            let found = parquet.schema().field_with_name(field.name()).ok();
-            if !found.is_some_and(|found| physical::is_readable_as(found.data_type(), field)) {
+            let is_readable = match parquet.schema().field_with_name(field.name()) {
+                Ok(found) => physical::is_readable_as(found.data_type(), field),
+                Err(_) => physical::is_of_1_1(field.name()),
+            };
+            if !is_readable {
                 return Err(SegmentError::NotASegment {
                     reason: "a column is missing or has another type",
                 });

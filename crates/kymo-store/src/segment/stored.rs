@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use kymo_model::{Certainty, EventType};
 
 use super::json::Edit;
+use super::request::StoredRequest;
 
 /// A row as the file holds it: what [`super::encode`] makes and [`super::decode`] reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +20,29 @@ pub(super) struct Stored<'a> {
     pub(super) namespace: Option<&'a str>,
     pub(super) name: Option<&'a str>,
     pub(super) uid: Option<Cow<'a, str>>,
+    /// The version in the body where that is taken apart, or else the event's.
     pub(super) rv: Option<Cow<'a, str>>,
     pub(super) generation: Option<i64>,
     pub(super) created: Option<i64>,
     pub(super) deleted: Option<i64>,
+    /// The event's version where it is not the usual one, see [`usual_version`]; empty: it has
+    /// none.
+    pub(super) event_rv: Option<Cow<'a, str>>,
+    pub(super) request: Option<StoredRequest<'a>>,
     pub(super) content: Content<'a>,
+}
+
+/// Returns the version of an event whose row has `rv`, unless the row says otherwise: an inferred
+/// delete has none, and shows the last known body.
+pub(super) fn usual_version(
+    event_type: EventType,
+    certainty: Certainty,
+    rv: Option<&str>,
+) -> Option<&str> {
+    match (event_type, certainty) {
+        (EventType::Deleted, Certainty::Inferred) => None,
+        _ => rv,
+    }
 }
 
 /// How a row holds its body.
@@ -64,6 +83,10 @@ pub(super) enum OpValue<'a> {
     Age(i32),
 }
 
+/// Set in the type of a row that holds what rows of format 1.0 do not; theirs keep their digest.
+const WITH_EVENT_VERSION: u8 = 0x40;
+const WITH_REQUEST: u8 = 0x80;
+
 /// The digest over rows, in order, independent of pages, encodings and compression.
 #[derive(Debug, Default)]
 pub(super) struct Digest {
@@ -77,7 +100,12 @@ impl Digest {
         buffer.clear();
         buffer.extend_from_slice(&row.seq.to_le_bytes());
         buffer.extend_from_slice(&row.ts.to_le_bytes());
-        buffer.push(row.event_type as u8);
+        let with = |is_there: bool, bit: u8| if is_there { bit } else { 0 };
+        buffer.push(
+            row.event_type as u8
+                | with(row.event_rv.is_some(), WITH_EVENT_VERSION)
+                | with(row.request.is_some(), WITH_REQUEST),
+        );
         buffer.push(row.certainty as u8);
         for number in [row.feed, row.session, row.epoch] {
             buffer.extend_from_slice(&number.to_le_bytes());
@@ -131,6 +159,12 @@ impl Digest {
                 }
             }
         }
+        if row.event_rv.is_some() {
+            push_text(buffer, row.event_rv.as_deref());
+        }
+        if let Some(request) = &row.request {
+            request.put(buffer);
+        }
         self.hasher.update(buffer);
     }
 
@@ -142,7 +176,8 @@ impl Digest {
     }
 }
 
-fn push_text(buffer: &mut Vec<u8>, text: Option<&str>) {
+/// Adds a text with its length to what a digest is made of.
+pub(super) fn push_text(buffer: &mut Vec<u8>, text: Option<&str>) {
     buffer.push(u8::from(text.is_some()));
     if let Some(text) = text {
         buffer.extend_from_slice(&(text.len() as u64).to_le_bytes());

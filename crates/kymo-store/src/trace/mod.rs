@@ -19,7 +19,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Format};
 use crate::fs::{EntryKind, FileChunks, Filesystem, RealFs};
 use crate::log::Item;
-use crate::maintenance::{Merge, RowSource, SortedRows, sources_of};
+use crate::maintenance::{Filled, Merge, RowSource, SortedRows, sources_of};
 use crate::manifest::{Catalog, Entry, SegmentEntry, hex};
 use crate::record::{LogRecord, PlacedRecord, SessionInfo, TraceIdentity};
 use crate::segment::{Row, SegmentReader};
@@ -138,7 +138,9 @@ impl Trace {
     pub fn tail(&self) -> Result<Tail, Error> {
         let logs = self.contents.logs.iter().map(|log| log.reader.clone());
         let rows = SortedRows::new(logs.collect(), &self.feeds, TAIL_CHUNK_BYTES)?;
-        Ok(Tail { rows })
+        Ok(Tail {
+            rows: Filled::new(rows, self.feeds.clone()),
+        })
     }
 
     /// Hands out the events that are not sealed in the order in which they came.
@@ -175,13 +177,14 @@ impl Trace {
         self.merge(false)
     }
 
-    pub(crate) fn merge(&self, tolerant: bool) -> Result<Merge, Error> {
+    pub(crate) fn merge(&self, tolerant: bool) -> Result<Filled<Merge>, Error> {
         let mut sources = sources_of(&self.contents.directory, &self.contents.segments)?;
         if !self.contents.logs.is_empty() {
             let tail: RowSource = Box::new(self.tail()?);
             sources.push(tail);
         }
-        Ok(Merge::new(sources, self.feeds.clone(), tolerant))
+        let rows = Merge::new(sources, self.feeds.clone(), tolerant);
+        Ok(Filled::new(rows, self.feeds.clone()))
     }
 
     pub(crate) fn contents(&self) -> &Contents {
@@ -196,7 +199,7 @@ impl Trace {
 /// The events of a trace that are not sealed, in the order of a segment.
 #[derive(Debug)]
 pub struct Tail {
-    rows: SortedRows,
+    rows: Filled<SortedRows>,
 }
 
 impl Iterator for Tail {

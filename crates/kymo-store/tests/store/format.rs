@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kymo_model::{Cause, Clock as _, CoverageState, EventType};
+use kymo_model::{Cause, Certainty, Clock as _, CoverageState, Event, EventType, Request};
 use kymo_store::fs::{Filesystem as _, ModelFs};
 use kymo_store::{Error, Format, LogRecord, WriterOptions};
 
@@ -9,8 +9,8 @@ use crate::support::{
     self, event, files, load_directory, observed, path, pods, resource, rows, session, trace,
 };
 
-/// What the fixture of format 1.0 holds: a segment, a closed log and an open one.
-fn make(fs: &ModelFs) {
+/// Makes a fixture: a segment, a closed log and an open one.
+fn make(fs: &ModelFs, alter: impl Fn(u64, &mut Event)) {
     let options = WriterOptions {
         rotate_events: 4,
         compact_at: 100,
@@ -38,9 +38,9 @@ fn make(fs: &ModelFs) {
         } else {
             EventType::Modified
         };
-        writer
-            .append_event(event(feed, event_type, name, rv))
-            .unwrap();
+        let mut event = event(feed, event_type, name, rv);
+        alter(rv, &mut event);
+        writer.append_event(event).unwrap();
         writer.commit().unwrap();
         if rv == 6 {
             writer.maintenance().run_once().unwrap();
@@ -57,40 +57,66 @@ fn make(fs: &ModelFs) {
             detail: Some("nodes is forbidden".into()),
         })
         .unwrap();
-    writer
-        .append_event(event(pods, EventType::Deleted, "web-0", 14))
-        .unwrap();
+    let mut event = event(pods, EventType::Deleted, "web-0", 14);
+    alter(14, &mut event);
+    writer.append_event(event).unwrap();
     writer.close(Cause::Stop).unwrap();
 }
 
-fn fixture() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/format/1.0/trace.kymo")
+/// Format 1.1 keeps requests, and events that have no body, no version or another than the body.
+fn audited(rv: u64, event: &mut Event) {
+    if rv.is_multiple_of(2) {
+        event.request = Some(Arc::new(Request {
+            audit_id: format!("6f1b0c2e-0000-4000-8000-{rv:012}"),
+            verb: if rv < 4 { "create" } else { "patch" }.into(),
+            subresource: rv.is_multiple_of(4).then(|| "status".into()),
+            username: format!("user-{}", rv % 3),
+            groups: vec!["system:authenticated".into()],
+            impersonated_username: (rv == 6).then(|| "jane".into()),
+            user_agent: Some("kubectl/v1.36.2".into()),
+            source_ips: vec!["10.0.0.7".into()],
+        }));
+        event.not_before = Some(event.ts);
+    }
+    if rv % 4 == 1 {
+        (event.certainty, event.body) = (Certainty::Reported, None);
+    }
+    match rv {
+        5 | 10 => event.rv = None,
+        3 => event.rv = Some("30".into()),
+        14 => (event.rv, event.body) = (None, None),
+        _ => {}
+    }
 }
 
-/// Fault table row 35. To make the fixture of a new format, run this test with
-/// `KYMO_WRITE_FIXTURES=1`; fixtures of released formats never change.
-#[test]
-fn a_trace_of_format_1_0_is_read_whole() {
-    if std::env::var_os("KYMO_WRITE_FIXTURES").is_some() {
-        let fs = ModelFs::new();
-        make(&fs);
-        std::fs::create_dir_all(fixture()).unwrap();
-        for name in files(&fs) {
-            let bytes = fs.read(&path().join(&name)).unwrap();
-            std::fs::write(fixture().join(name), bytes).unwrap();
-        }
-    }
-    let fs = load_directory(&fixture());
-    let made = ModelFs::new();
-    make(&made);
-    let (old, new) = (trace(&fs).unwrap(), trace(&made).unwrap());
-    assert_eq!(old.format(), Format { major: 1, minor: 0 });
+fn fixture(format: &str) -> PathBuf {
+    let formats = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/format");
+    formats.join(format).join("trace.kymo")
+}
+
+fn assert_reads_as(fixture: &ModelFs, made: &ModelFs, format: Format) {
+    let (old, new) = (trace(fixture).unwrap(), trace(made).unwrap());
+    assert_eq!(old.format(), format);
     assert!(old.stats().segments > 0 && old.stats().logs > 0);
     assert_eq!(rows(&old).unwrap(), rows(&new).unwrap());
     assert_eq!(old.coverage(), new.coverage());
     assert_eq!(old.identity(), new.identity());
     assert_eq!(old.feeds(), new.feeds());
-    support::assert_whole(&fs);
+    support::assert_whole(fixture);
+}
+
+/// Fault table row 35.
+#[test]
+fn a_trace_of_format_1_0_is_read_whole() {
+    let fs = load_directory(&fixture("1.0"));
+    let made = ModelFs::new();
+    make(&made, |_, _| {});
+    assert_reads_as(&fs, &made, Format { major: 1, minor: 0 });
+    let whole = trace(&fs).unwrap();
+    let segment = whole.segments().next().unwrap();
+    let file = fs.read(&path().join(&segment.entry().name)).unwrap();
+    let has = |column: &[u8]| file.windows(column.len()).any(|bytes| bytes == column);
+    assert!(has(b"resource_version_text") && !has(b"impersonated_username"));
     // And it can be written to.
     let mut writer = support::open(&fs).unwrap();
     let feed = writer.feed(&pods()).unwrap();
@@ -103,11 +129,32 @@ fn a_trace_of_format_1_0_is_read_whole() {
     assert_eq!(rows(&trace(&fs).unwrap()).unwrap().len(), 14);
 }
 
+/// To make the fixture of a new format, add its folder and run this test with
+/// `KYMO_WRITE_FIXTURES=1`; fixtures of released formats never change.
+#[test]
+fn a_trace_of_format_1_1_is_read_whole() {
+    let made = ModelFs::new();
+    make(&made, audited);
+    let folder = fixture("1.1");
+    if std::env::var_os("KYMO_WRITE_FIXTURES").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in files(&made) {
+            let bytes = made.read(&path().join(&name)).unwrap();
+            std::fs::write(folder.join(name), bytes).unwrap();
+        }
+    }
+    assert_reads_as(
+        &load_directory(&folder),
+        &made,
+        Format { major: 1, minor: 1 },
+    );
+}
+
 /// Fault table row 35.
 #[test]
 fn a_trace_of_a_newer_major_format_is_refused() {
     for (name, is_manifest) in [("manifest", true), ("000003.wal", false)] {
-        let fs = load_directory(&fixture());
+        let fs = load_directory(&fixture("1.0"));
         let name = if is_manifest {
             name.to_owned()
         } else {
@@ -129,7 +176,7 @@ fn a_trace_of_a_newer_major_format_is_refused() {
         assert!(
             error
                 .to_string()
-                .contains("has format 2.0, which is newer than this kymo reads (1.0)"),
+                .contains("has format 2.0, which is newer than this kymo reads (1.1)"),
             "{error}"
         );
         let before = fs.operations();

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audited;
 mod crash;
 mod damage;
 mod disk_full;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use kymo_model::{
     Cause, Certainty, CoverageState, Event, EventType, Feed, FeedId, ManualClock, ObjectKey,
-    ResourceType, Scope, Timestamp,
+    Request, ResourceType, Scope, Timestamp,
 };
 use kymo_store::fs::{Filesystem as _, ModelFs, RealFs};
 use kymo_store::{
@@ -125,20 +125,28 @@ pub(crate) fn observed(feed: FeedId, rv: Option<&str>) -> LogRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) event_type: EventType,
-    pub(crate) name: String,
+    pub(crate) certainty: Certainty,
+    pub(crate) ts: Timestamp,
+    pub(crate) not_before: Option<Timestamp>,
+    pub(crate) key: ObjectKey,
     pub(crate) rv: Option<String>,
     pub(crate) body: Option<serde_json::Value>,
+    pub(crate) request: Option<Arc<Request>>,
 }
 
 pub(crate) fn said(event: &Event) -> Said {
     Said {
         event_type: event.event_type,
-        name: event.key.name.clone(),
+        certainty: event.certainty,
+        ts: event.ts,
+        not_before: event.not_before,
+        key: event.key.clone(),
         rv: event.rv.as_ref().map(ToString::to_string),
         body: event
             .body
             .as_ref()
             .map(|body| serde_json::from_slice(body).unwrap()),
+        request: event.request.clone(),
     }
 }
 

@@ -107,7 +107,7 @@ fn what_a_failed_sync_left_in_the_file_is_void() {
         .unwrap();
     writer.commit().unwrap();
     let found = rows(&trace(&fs).unwrap()).unwrap();
-    let names: Vec<_> = found.values().map(|row| row.name.as_str()).collect();
+    let names: Vec<_> = found.values().map(|row| row.key.name.as_str()).collect();
     assert_eq!(names, ["kept", "again"]);
     support::assert_whole(&fs);
 }
