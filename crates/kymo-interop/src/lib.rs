@@ -23,7 +23,11 @@ mod input;
 mod json;
 mod kinds;
 mod kshrk;
+mod metered;
 mod naming;
+mod simkube;
+mod sorting;
+mod spool;
 mod vault;
 mod watch;
 

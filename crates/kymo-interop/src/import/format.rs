@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Archives, Entry, Sample};
-use crate::{Error, kshrk, watch};
+use crate::{Error, kshrk, simkube, watch};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,18 +12,21 @@ use crate::{Error, kshrk, watch};
 pub enum Format {
     /// Captures of k8shark.
     Kshrk,
+    /// Traces of SimKube.
+    Simkube,
     /// Raw watch streams.
     Watch,
 }
 
 impl Format {
     /// Every format, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Watch];
+    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Simkube, Self::Watch];
 
     /// Returns the word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kshrk => "kshrk",
+            Self::Simkube => "simkube",
             Self::Watch => "watch",
         }
     }
@@ -32,6 +35,7 @@ impl Format {
     pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
         match self {
             Self::Kshrk => kshrk::why_skipped(path),
+            Self::Simkube => simkube::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
         }
     }
@@ -40,7 +44,7 @@ impl Format {
     /// itself.
     pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
         match self {
-            Self::Kshrk | Self::Watch => Archives::Open,
+            Self::Kshrk | Self::Simkube | Self::Watch => Archives::Open,
         }
     }
 
@@ -48,6 +52,7 @@ impl Format {
     pub(crate) fn detect(self, sample: &Sample<'_>) -> bool {
         match self {
             Self::Kshrk => kshrk::detect(sample),
+            Self::Simkube => simkube::detect(sample),
             Self::Watch => watch::detect(sample),
         }
     }
@@ -56,6 +61,7 @@ impl Format {
     pub(crate) fn open(self, entries: Vec<Entry>, context: &Context) -> Result<Opened, Error> {
         Ok(match self {
             Self::Kshrk => kshrk::open(entries, context)?,
+            Self::Simkube => simkube::open(entries, context)?.into(),
             Self::Watch => watch::open(entries, context)?.into(),
         })
     }
@@ -63,7 +69,7 @@ impl Format {
     /// Returns what the fold may take for granted.
     pub(crate) fn rules(self) -> Rules {
         match self {
-            Self::Kshrk | Self::Watch => Rules {
+            Self::Kshrk | Self::Simkube | Self::Watch => Rules {
                 versions_grow: true,
                 mints_uids: false,
             },

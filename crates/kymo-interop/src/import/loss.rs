@@ -32,6 +32,9 @@ pub struct LossReport {
     pub losses: Vec<LossCount>,
     /// What was left out although nothing is lost by it, with counts.
     pub notes: BTreeMap<String, u64>,
+    /// What the source says of how it was made, by file: what an export to its format may need.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub settings: BTreeMap<String, serde_json::Value>,
     /// The API server's version, where the source tells it.
     pub server_version: Option<String>,
     /// What redaction takes out, in words.

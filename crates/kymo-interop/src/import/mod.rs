@@ -12,7 +12,7 @@ mod item;
 mod live;
 mod loss;
 mod merge;
-mod minted;
+pub(crate) mod minted;
 mod pipeline;
 mod redaction;
 

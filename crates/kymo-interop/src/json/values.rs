@@ -92,11 +92,9 @@ pub(crate) fn next_value(
         let rest = buffer.get(followed..).unwrap_or_default();
         if let Some(length) = nesting.close(rest) {
             let end = followed + length;
-            // The end of the line stays, so that putting the value back keeps count of lines.
-            let behind = buffer.get(end..).unwrap_or_default();
+            let behind = buffer.split_off(end);
             if !behind.trim_ascii().is_empty() {
-                text.push_back(behind);
-                buffer.truncate(end);
+                text.push_back(&behind);
             }
             return Ok(Some(Cut::Value));
         }

@@ -6,5 +6,6 @@
 )]
 
 mod kshrk;
+mod simkube;
 mod support;
 mod watch;
