@@ -14,21 +14,29 @@
 //! ```
 
 mod coverage;
+mod duration;
 mod event;
 mod json;
 mod object;
+mod pod_requests;
+mod quantity;
 mod request;
 mod resource;
 mod rv;
+mod selector;
 mod time;
 mod watch_line;
 
 pub use coverage::{Cause, Coverage, CoverageState};
+pub use duration::{DurationError, parse_duration};
 pub use event::{Certainty, Event, EventType, FeedId, ObjectKey};
 pub use json::{JsonError, check_depth, has_exact_numbers};
 pub use object::{HeadError, ObjectHead, ObjectText};
+pub use pod_requests::pod_requests;
+pub use quantity::{QuantityError, parse_quantity};
 pub use request::Request;
 pub use resource::{Feed, GroupResource, ResourceType, Scope};
 pub use rv::Rv;
+pub use selector::{LabelSelector, SelectorError};
 pub use time::{Clock, ClockStep, ManualClock, SessionClock, SystemClock, TimeError, Timestamp};
 pub use watch_line::{LineError, WatchLine, WatchStatus};

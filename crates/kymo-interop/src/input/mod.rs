@@ -6,11 +6,13 @@
 
 mod cap;
 mod decode;
+mod documents;
 mod entry;
 mod find;
 mod place;
 mod tar;
 mod text;
+mod yaml;
 mod zip;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use std::sync::Arc;
 
 pub use cap::Limits;
 pub(crate) use cap::{Budget, Damage};
+pub(crate) use documents::{Body, Content, Document, Documents};
 pub(crate) use entry::{Entry, Sample};
 pub(crate) use place::ReadSeek;
 pub(crate) use text::Text;

@@ -4,6 +4,6 @@ mod list;
 mod typed;
 mod values;
 
-pub(crate) use list::{ListReader, Step, Value, read_value, skip_blank, take};
+pub(crate) use list::{ListHead, ListReader, Step, Value, read_value, skip_blank, take};
 pub(crate) use typed::typed;
 pub(crate) use values::{Cut, next_value, skip_value};

@@ -92,9 +92,11 @@ pub(crate) fn next_value(
         let rest = buffer.get(followed..).unwrap_or_default();
         if let Some(length) = nesting.close(rest) {
             let end = followed + length;
-            let behind = buffer.split_off(end);
+            // The end of the line stays, so that putting the value back keeps count of lines.
+            let behind = buffer.get(end..).unwrap_or_default();
             if !behind.trim_ascii().is_empty() {
-                text.push_back(&behind);
+                text.push_back(behind);
+                buffer.truncate(end);
             }
             return Ok(Some(Cut::Value));
         }
