@@ -23,6 +23,7 @@ mod input;
 mod json;
 mod kinds;
 mod kshrk;
+mod kss;
 mod metered;
 mod naming;
 mod simkube;

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Archives, Entry, Sample};
-use crate::{Error, kshrk, simkube, watch};
+use crate::{Error, kshrk, kss, simkube, watch};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,19 +14,22 @@ pub enum Format {
     Kshrk,
     /// Traces of SimKube.
     Simkube,
+    /// Records and snapshots of the kube-scheduler-simulator.
+    Kss,
     /// Raw watch streams.
     Watch,
 }
 
 impl Format {
     /// Every format, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Simkube, Self::Watch];
+    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Simkube, Self::Kss, Self::Watch];
 
     /// Returns the word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Kshrk => "kshrk",
             Self::Simkube => "simkube",
+            Self::Kss => "kss",
             Self::Watch => "watch",
         }
     }
@@ -36,6 +39,7 @@ impl Format {
         match self {
             Self::Kshrk => kshrk::why_skipped(path),
             Self::Simkube => simkube::why_skipped(path),
+            Self::Kss => kss::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
         }
     }
@@ -44,7 +48,7 @@ impl Format {
     /// itself.
     pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
         match self {
-            Self::Kshrk | Self::Simkube | Self::Watch => Archives::Open,
+            Self::Kshrk | Self::Kss | Self::Simkube | Self::Watch => Archives::Open,
         }
     }
 
@@ -53,6 +57,7 @@ impl Format {
         match self {
             Self::Kshrk => kshrk::detect(sample),
             Self::Simkube => simkube::detect(sample),
+            Self::Kss => kss::detect(sample),
             Self::Watch => watch::detect(sample),
         }
     }
@@ -62,6 +67,7 @@ impl Format {
         Ok(match self {
             Self::Kshrk => kshrk::open(entries, context)?,
             Self::Simkube => simkube::open(entries, context)?.into(),
+            Self::Kss => kss::open(entries, context)?.into(),
             Self::Watch => watch::open(entries, context)?.into(),
         })
     }
@@ -71,6 +77,11 @@ impl Format {
         match self {
             Self::Kshrk | Self::Simkube | Self::Watch => Rules {
                 versions_grow: true,
+                mints_uids: false,
+            },
+            // The objects of a list come in any order, as if they were changes.
+            Self::Kss => Rules {
+                versions_grow: false,
                 mints_uids: false,
             },
         }

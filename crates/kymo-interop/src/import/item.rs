@@ -15,7 +15,7 @@ pub(crate) trait ReadItems: Send {
 }
 
 /// A resource, and how much of it the source shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Named {
     pub(crate) resource: ResourceType,
     /// Whether the plural was guessed from the kind.

@@ -6,12 +6,13 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use kymo_interop::{Error, Format, ImportOptions, Loss, LossReport};
-use kymo_model::{Cause, Certainty, CoverageState, EventType};
+use kymo_model::{Certainty, CoverageState, EventType};
 use kymo_store::Trace;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{import_as, run, shared_data};
+use crate::support::{holes, import_as, lost, run, shared_data, told};
+use crate::timeline::{FIRST_RV, Timeline, time, timelines};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const PODS: &str = "/api/v1/namespaces/shop/pods";
@@ -40,8 +41,7 @@ impl Capture {
         self.records.iter().filter(of_path).count() as u64
     }
 
-    fn record(&mut self, path: &str, second: u64, event_type: &str, code: u16, body: Value) {
-        let time = time(second);
+    fn record(&mut self, path: &str, time: &str, event_type: &str, code: u16, body: Value) {
         let mut record = json!({"id": format!("{:032x}", self.records.len()), "captured_at": time, "api_path": path});
         if !event_type.is_empty() {
             record["event_type"] = event_type.into();
@@ -53,30 +53,33 @@ impl Capture {
     }
 
     fn answer(&mut self, path: &str, second: u64, code: u16, body: Value) -> &mut Self {
+        self.answer_at(path, &time(second * 1000), code, body)
+    }
+
+    fn answer_at(&mut self, path: &str, time: &str, code: u16, body: Value) -> &mut Self {
         let seq = self.next(path);
-        self.lists
-            .entry(path.to_owned())
-            .or_default()
-            .push((seq, time(second)));
-        self.record(path, second, "", code, body);
+        let lists = self.lists.entry(path.to_owned()).or_default();
+        lists.push((seq, time.to_owned()));
+        self.record(path, time, "", code, body);
         self
     }
 
     fn list(&mut self, path: &str, second: u64, rv: u64, items: &[Value]) -> &mut Self {
-        let body = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": rv.to_string()}, "items": items});
-        self.answer(path, second, 200, body)
+        self.answer(path, second, 200, pod_list(rv, items))
     }
 
-    fn event(&mut self, path: &str, second: u64, event_type: &str, mut object: Value) -> &mut Self {
+    fn event(&mut self, path: &str, second: u64, event_type: &str, object: Value) -> &mut Self {
+        self.event_at(path, &time(second * 1000), event_type, object)
+    }
+
+    fn event_at(&mut self, path: &str, time: &str, event_type: &str, object: Value) -> &mut Self {
         let seq = self.next(path);
-        self.watches.entry(path.to_owned()).or_default().push((
-            seq,
-            time(second),
-            event_type.to_owned(),
-        ));
+        let events = self.watches.entry(path.to_owned()).or_default();
+        events.push((seq, time.to_owned(), event_type.to_owned()));
+        let mut object = object;
         object["kind"] = "Pod".into();
         object["apiVersion"] = "v1".into();
-        self.record(path, second, event_type, 200, object);
+        self.record(path, time, event_type, 200, object);
         self
     }
 
@@ -102,7 +105,7 @@ impl Capture {
             0 | 1 => (Value::Object(lists), Value::Object(watches)),
             _ => (json!({"entries": lists}), json!({"entries": watches})),
         };
-        let mut metadata = json!({"capture_id": "x", "captured_at": time(0), "captured_until": time(60), "kubernetes_version": "v1.36.1", "server_address": "https://192.0.2.7:6443", "record_count": self.records.len()});
+        let mut metadata = json!({"capture_id": "x", "captured_at": time(0), "captured_until": time(60_000), "kubernetes_version": "v1.36.1", "server_address": "https://192.0.2.7:6443", "record_count": self.records.len()});
         if version > 0 {
             metadata["format_version"] = version.into();
         }
@@ -130,8 +133,14 @@ impl Capture {
     }
 }
 
-fn time(second: u64) -> String {
-    format!("2026-04-09T10:{:02}:{:02}Z", second / 60, second % 60)
+fn pod_list(rv: u64, items: &[Value]) -> Value {
+    let bare = items.iter().map(|item| {
+        let mut item = item.as_object().unwrap().clone();
+        item.retain(|name, _| name != "kind" && name != "apiVersion");
+        Value::Object(item)
+    });
+    let items: Vec<Value> = bare.collect();
+    json!({"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": rv.to_string()}, "items": items})
 }
 
 fn packed(value: &Value) -> Vec<u8> {
@@ -154,38 +163,6 @@ fn zipped(folder: &Path, files: &BTreeMap<String, Vec<u8>>) -> PathBuf {
 
 fn pod(name: &str, rv: u64) -> Value {
     json!({"metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "resourceVersion": rv.to_string(), "creationTimestamp": time(0)}, "spec": {"n": rv}})
-}
-
-/// The events of a trace in the order in which they came: certainty, type, name, version.
-fn told(trace: &Trace) -> Vec<String> {
-    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
-    rows.sort_by_key(|row| row.seq);
-    rows.into_iter()
-        .map(|row| {
-            let event = row.event;
-            let rv = event.rv.map_or_else(|| "-".to_owned(), |rv| rv.to_string());
-            let (certainty, name) = (event.certainty, event.key.name);
-            format!("{certainty} {} {name} {rv}", event.event_type)
-        })
-        .collect()
-}
-
-fn holes(trace: &Trace) -> Vec<(String, String)> {
-    let coverage = trace.coverage();
-    let holes = coverage
-        .iter()
-        .filter(|row| row.state == CoverageState::Uncertain && row.cause == Cause::Source);
-    holes
-        .map(|row| {
-            let at = |ts: Option<kymo_model::Timestamp>| ts.unwrap().to_string()[14..19].to_owned();
-            (at(row.from_ts), at(row.to_ts))
-        })
-        .collect()
-}
-
-fn lost(report: &LossReport, what: Loss) -> Vec<(&str, u64)> {
-    let losses = report.losses.iter().filter(|loss| loss.what == what);
-    losses.map(|loss| (loss.why.as_str(), loss.count)).collect()
 }
 
 /// What an archive holds, read without any code of the import.
@@ -548,7 +525,7 @@ fn the_oldest_captures_are_tar_archives_of_named_records() {
     add("metadata.json", &json!({"capture_id": "x"}));
     add(
         "index.json",
-        &json!({PODS: {"record_ids": ["r1", "r2"], "times": [time(1), time(9)]}}),
+        &json!({PODS: {"record_ids": ["r1", "r2"], "times": [time(1000), time(9000)]}}),
     );
     add("records/r1.json", &capture.records[0]);
     add("records/r2.json", &capture.records[1]);
@@ -645,8 +622,8 @@ fn an_index_that_lies_costs_only_the_records_it_lies_about() {
     let other = "/api/v1/namespaces/back/pods";
     let mut files = capture.files(2);
     let lists = json!({"entries": {
-        PODS: {"seqs": [0, 7, 8], "times": [time(1), time(2)]},
-        other: {"seqs": [0], "times": [time(3)]},
+        PODS: {"seqs": [0, 7, 8], "times": [time(1000), time(2000)]},
+        other: {"seqs": [0], "times": [time(3000)]},
     }});
     files.insert("index.json.zst".to_owned(), packed(&lists));
     let stranger = files[&format!("records/{}/0.json.zst", folder_of(PODS))].clone();
@@ -737,5 +714,105 @@ fn secrets_in_lists_and_watches_lose_their_payload() {
         );
         let body = String::from_utf8(event.body.unwrap().to_vec()).unwrap();
         assert!(!body.contains("TEFCU0VDUkVU"), "{body}");
+    }
+}
+
+/// The versions of a trace: type, name, uid, version and body, in their order.
+fn versions(trace: &Trace) -> Vec<(EventType, String, String, Value)> {
+    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
+    rows.sort_by_key(|row| row.seq);
+    rows.into_iter()
+        .map(|row| {
+            let event = row.event;
+            let body = serde_json::from_slice(&event.body.unwrap()).unwrap();
+            (event.event_type, event.key.name, event.key.uid, body)
+        })
+        .collect()
+}
+
+fn version(event_type: EventType, pod: &Value) -> (EventType, String, String, Value) {
+    let of = |member: &str| pod["metadata"][member].as_str().unwrap().to_owned();
+    (event_type, of("name"), of("uid"), pod.clone())
+}
+
+/// A capture with a watch, and with a list at the beginning and after some changes.
+fn capture_of(timeline: &Timeline, polls: &[usize], missed: std::ops::Range<usize>) -> Capture {
+    let mut capture = Capture::default();
+    let first = pod_list(FIRST_RV, &timeline.first);
+    capture.answer_at(PODS, &time(0), 200, first);
+    for (index, change) in timeline.changes.iter().enumerate() {
+        if !missed.contains(&index) {
+            capture.event_at(
+                PODS,
+                &time(change.at),
+                change.event_type.as_str(),
+                change.pod.clone(),
+            );
+        }
+        if polls.contains(&index) {
+            let body = pod_list(timeline.rv(index + 1), &timeline.after(index + 1));
+            capture.answer_at(PODS, &time(change.at), 200, body);
+        }
+    }
+    capture
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 16, ..Default::default() })]
+
+    #[test]
+    fn a_made_history_comes_back_version_for_version(
+        timeline in timelines(),
+        polls in proptest::collection::vec(0usize..25, 0..5),
+        version_of_format in 1u32..3,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let capture = capture_of(&timeline, &polls, 0..0);
+        let (report, trace) = import(folder.path(), &capture.archive(folder.path(), version_of_format));
+        let of_list = timeline.first.iter().map(|pod| version(EventType::Added, pod));
+        let of_watch = timeline.changes.iter().map(|change| {
+            version(change.event_type, &change.pod)
+        });
+        let expected: Vec<_> = of_list.chain(of_watch).collect();
+        proptest::prop_assert_eq!(versions(&trace), expected);
+        proptest::prop_assert_eq!(holes(&trace), []);
+        proptest::prop_assert_eq!(report.unreadable + report.backward_times, 0);
+        // The only loss is the one that every watch of k8shark may have.
+        proptest::prop_assert!(report.losses.iter().all(|loss| loss.why.starts_with("watched paths")));
+    }
+
+    #[test]
+    fn whatever_a_watch_misses_the_state_after_the_next_list_is_right_and_the_hole_is_marked(
+        timeline in timelines(),
+        start in 0usize..20,
+        length in 1usize..10,
+    ) {
+        let count = timeline.changes.len();
+        let missed = start.min(count - 1)..(start + length).min(count);
+        // A list right behind the hole, and one at the end.
+        let polls = [missed.end - 1, count - 1];
+        let folder = tempfile::tempdir().unwrap();
+        let capture = capture_of(&timeline, &polls, missed.clone());
+        let (_, trace) = import(folder.path(), &capture.archive(folder.path(), 2));
+        let mut live = BTreeMap::new();
+        for (event_type, _, uid, body) in versions(&trace) {
+            match event_type {
+                EventType::Deleted => live.remove(&uid),
+                _ => live.insert(uid, body),
+            };
+        }
+        let expected = timeline.after(count).into_iter().map(|pod| {
+            let (_, _, uid, body) = version(EventType::Added, &pod);
+            (uid, body)
+        });
+        proptest::prop_assert_eq!(live, expected.collect());
+        let state = |count: usize| {
+            let mut pods: Vec<String> = timeline.after(count).iter().map(Value::to_string).collect();
+            pods.sort();
+            pods
+        };
+        // Where no event is left, nothing shows that there was a watch.
+        let is_visible = state(missed.start) != state(missed.end) && missed.len() < count;
+        proptest::prop_assert_eq!(!holes(&trace).is_empty(), is_visible);
     }
 }

@@ -6,6 +6,8 @@
 )]
 
 mod kshrk;
+mod kss;
 mod simkube;
 mod support;
+mod timeline;
 mod watch;
