@@ -45,7 +45,7 @@ fn strategic_merges_give_what_the_library_of_kubernetes_gives() {
         let outcome = strategic_merge(&mut object, &case["patch"], schema);
         match (outcome, case.get("result")) {
             (Ok(()), Some(result)) if without_zeros(&object) == without_zeros(result) => {
-                merged += 1
+                merged += 1;
             }
             (Err(_), None) => refused += 1,
             (outcome, result) => wrong.push(format!(
