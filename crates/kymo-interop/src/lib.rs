@@ -31,6 +31,7 @@ mod sorting;
 mod spool;
 mod vault;
 mod watch;
+mod workload_csv;
 
 pub use error::Error;
 pub use import::{

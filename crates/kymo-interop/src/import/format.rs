@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Archives, Entry, Sample};
-use crate::{Error, kshrk, kss, simkube, watch};
+use crate::{Error, kshrk, kss, simkube, watch, workload_csv};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,11 +18,19 @@ pub enum Format {
     Kss,
     /// Raw watch streams.
     Watch,
+    /// Tables of nodes and pods.
+    WorkloadCsv,
 }
 
 impl Format {
     /// Every format, in the order in which they are tried.
-    pub const ALL: &'static [Self] = &[Self::Kshrk, Self::Simkube, Self::Kss, Self::Watch];
+    pub const ALL: &'static [Self] = &[
+        Self::Kshrk,
+        Self::Simkube,
+        Self::Kss,
+        Self::WorkloadCsv,
+        Self::Watch,
+    ];
 
     /// Returns the word on the command line.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Format {
             Self::Simkube => "simkube",
             Self::Kss => "kss",
             Self::Watch => "watch",
+            Self::WorkloadCsv => "workload-csv",
         }
     }
 
@@ -41,6 +50,7 @@ impl Format {
             Self::Simkube => simkube::why_skipped(path),
             Self::Kss => kss::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
+            Self::WorkloadCsv => workload_csv::why_skipped(path),
         }
     }
 
@@ -48,7 +58,9 @@ impl Format {
     /// itself.
     pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
         match self {
-            Self::Kshrk | Self::Kss | Self::Simkube | Self::Watch => Archives::Open,
+            Self::Kshrk | Self::Kss | Self::Simkube | Self::Watch | Self::WorkloadCsv => {
+                Archives::Open
+            }
         }
     }
 
@@ -59,6 +71,7 @@ impl Format {
             Self::Simkube => simkube::detect(sample),
             Self::Kss => kss::detect(sample),
             Self::Watch => watch::detect(sample),
+            Self::WorkloadCsv => workload_csv::detect(sample),
         }
     }
 
@@ -69,6 +82,7 @@ impl Format {
             Self::Simkube => simkube::open(entries, context)?.into(),
             Self::Kss => kss::open(entries, context)?.into(),
             Self::Watch => watch::open(entries, context)?.into(),
+            Self::WorkloadCsv => workload_csv::open(entries, context)?.into(),
         })
     }
 
@@ -83,6 +97,10 @@ impl Format {
             Self::Kss => Rules {
                 versions_grow: false,
                 mints_uids: false,
+            },
+            Self::WorkloadCsv => Rules {
+                versions_grow: true,
+                mints_uids: true,
             },
         }
     }

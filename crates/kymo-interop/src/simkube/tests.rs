@@ -161,6 +161,10 @@ fn import_bytes(bytes: &[u8]) -> Result<(LossReport, Vec<Event>), Error> {
     run(folder.path(), bytes, Limits::default())
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a spec is made where it is passed"
+)]
 fn object(kind: (&str, &str), name: &str, spec: Value) -> Value {
     json!({
         "apiVersion": kind.0,
@@ -568,7 +572,7 @@ fn a_lying_length_a_deep_value_and_binary_are_refused() {
         (in_object(b"\x81\xdb\xff\xff\xff\xffabc"), "end of file"),
         (in_object(b"\x81\xa1a\xc6\xff\xff\xff\xff"), "end of file"),
         (
-            in_object(&[&b"\x81\xa1a"[..], &[0x91; 100_000]].concat()),
+            in_object(&[&b"\x81\xa1a"[..], &[0x91].repeat(100_000)].concat()),
             "depth limit",
         ),
         (in_object(b"\x81\xa1a\xc4\x01\xff"), "byte array"),
@@ -582,7 +586,7 @@ fn a_lying_length_a_deep_value_and_binary_are_refused() {
         (b"\x01".to_vec(), "a SimKube trace"),
         (b"{\"version\": 2, \"events\": 5}".to_vec(), ""),
         (
-            [&b"{\"version\": 2, \"config\": "[..], &[b'['; 100_000]].concat(),
+            [&b"{\"version\": 2, \"config\": "[..], &b"[".repeat(100_000)].concat(),
             "recursion limit",
         ),
         (Vec::new(), ""),

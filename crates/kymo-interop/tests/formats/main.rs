@@ -11,3 +11,4 @@ mod simkube;
 mod support;
 mod timeline;
 mod watch;
+mod workload_csv;

@@ -1,0 +1,415 @@
+//! Reads tables and tells their rows in the order of time.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use csv::ByteRecord;
+use kymo_anonymize::Policy;
+use kymo_model::{Certainty, EventType, ObjectHead, ObjectKey, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::objects::{self, NAMESPACE, Stage};
+use super::rows::{Fields, NodeRow, PodRow};
+use super::tables::{self, Layout, Subject};
+use super::titles;
+use crate::Error;
+use crate::import::{
+    Context, Item, Loss, LossReport, MissingTimes, Named, Object, ReadItems, What, redacted,
+};
+use crate::input::Entry;
+use crate::metered::{Meter, Metered};
+use crate::naming::Naming;
+use crate::sorting::{Sorted, Sorting};
+use crate::spool::{Spool, Unspool};
+
+/// What a row says of one time. The first in order is the first to be told.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Change {
+    /// Nanoseconds from the zero.
+    at: i64,
+    place: Place,
+    what: Told,
+}
+
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Place {
+    /// Whether it is a pod: nodes are there before.
+    is_pod: bool,
+    file: usize,
+    line: u64,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+enum Told {
+    Listed(NodeRow),
+    Created(PodRow),
+    Scheduled(PodRow),
+    Deleted(PodRow),
+}
+
+/// A row that cannot be read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Bad {
+    file: usize,
+    line: u64,
+    reason: String,
+}
+
+/// Reads the items of all tables of an import.
+pub(super) struct TableReader {
+    policy: Policy,
+    start: Timestamp,
+    files: Vec<Arc<str>>,
+    nodes: Option<Arc<Named>>,
+    pods: Option<Arc<Named>>,
+    bad: Unspool,
+    changes: Sorted<Change>,
+    /// Which row the live pod of a name is of.
+    live: HashMap<String, Place>,
+    /// Whether nodes were told whose list has not ended.
+    is_listing: bool,
+    out: VecDeque<Item>,
+    report: LossReport,
+    told: u64,
+    unit_name: &'static str,
+}
+
+/// The rows of all files, while they are read.
+struct Rows {
+    changes: Sorting<Change>,
+    bad: Spool,
+    report: LossReport,
+    /// The last time at which a pod that ran was deleted, and how many were then.
+    last_deleted: Option<(i64, u64)>,
+    unit_name: &'static str,
+}
+
+impl TableReader {
+    /// Reads all tables and puts their rows in order.
+    pub(super) fn open(entries: Vec<Entry>, context: &Context) -> Result<Self, Error> {
+        let mut rows = Rows {
+            changes: Sorting::new(&context.workshop),
+            bad: Spool::create(&context.workshop)?,
+            report: LossReport::default(),
+            last_deleted: None,
+            unit_name: "",
+        };
+        let mut start = None;
+        let mut files = Vec::with_capacity(entries.len());
+        for (file, entry) in entries.into_iter().enumerate() {
+            let MissingTimes::Counted { start: zero, .. } = context.missing_times else {
+                return Err(Error::NoTime { path: entry.name });
+            };
+            start = Some(zero);
+            rows.read(file, &entry, context)?;
+            files.push(entry.name.as_str().into());
+        }
+        if let Some((_, count)) = rows.last_deleted {
+            let why = "pods that ran and were deleted at the last time of the file: \
+                       it may have ended before them";
+            rows.report.lose(Loss::Deletes, why, count);
+        }
+        let mut naming = Naming::new("");
+        let mut named = |kind: &str, namespace: &str| {
+            naming.of(&ObjectHead {
+                api_version: "v1".to_owned(),
+                kind: kind.to_owned(),
+                namespace: namespace.to_owned(),
+                ..ObjectHead::default()
+            })
+        };
+        Ok(Self {
+            policy: context.policy,
+            start: start.unwrap_or_default(),
+            files,
+            nodes: named("Node", ""),
+            pods: named("Pod", NAMESPACE),
+            bad: rows.bad.rewind()?,
+            changes: rows.changes.finish()?,
+            live: HashMap::new(),
+            is_listing: false,
+            out: VecDeque::new(),
+            report: rows.report,
+            told: 0,
+            unit_name: rows.unit_name,
+        })
+    }
+
+    fn tell(&mut self, change: Change) {
+        let Change { at, place, what } = change;
+        let recv = Timestamp(self.start.0.saturating_add(at));
+        if place.is_pod {
+            self.end_listing(recv);
+        }
+        match what {
+            Told::Listed(row) => {
+                self.is_listing = true;
+                let key = ObjectKey {
+                    name: row.name.clone(),
+                    ..ObjectKey::default()
+                };
+                let body = objects::node(&row).to_string();
+                let how = (EventType::Added, Certainty::Listed);
+                self.object(recv, place, how, key, &body);
+            }
+            Told::Created(row) => {
+                if self.live.contains_key(&row.name) {
+                    let reason = "a pod of this name is there already".to_owned();
+                    self.item(Some(recv), place, None, What::Unreadable { reason });
+                    return;
+                }
+                self.live.insert(row.name.clone(), place);
+                self.pod(recv, place, EventType::Added, &row);
+            }
+            Told::Scheduled(row) if self.live.get(&row.name) == Some(&place) => {
+                let why = "a pod runs from when it was scheduled: \
+                           when its containers started is not told";
+                self.report.lose(Loss::Lifecycles, why, 1);
+                self.pod(recv, place, EventType::Modified, &row);
+            }
+            Told::Deleted(row) if self.live.get(&row.name) == Some(&place) => {
+                self.live.remove(&row.name);
+                self.pod(recv, place, EventType::Deleted, &row);
+            }
+            // The row was refused when it was created.
+            Told::Scheduled(_) | Told::Deleted(_) => {}
+        }
+    }
+
+    fn pod(&mut self, recv: Timestamp, place: Place, event_type: EventType, row: &PodRow) {
+        let at = |nanos: i64| Timestamp(self.start.0.saturating_add(nanos));
+        let stage = Stage {
+            created: at(row.created),
+            scheduled: row
+                .scheduled
+                .map(at)
+                .filter(|_| event_type != EventType::Added),
+            is_deleted: event_type == EventType::Deleted,
+        };
+        let key = ObjectKey {
+            namespace: NAMESPACE.to_owned(),
+            name: row.name.clone(),
+            uid: String::new(),
+        };
+        if event_type == EventType::Added {
+            let why = "the node, the image and the owner of a pod are not told";
+            self.report.lose(Loss::Fields, why, 1);
+        }
+        let body = objects::pod(row, &stage).to_string();
+        self.object(recv, place, (event_type, Certainty::Seen), key, &body);
+    }
+
+    fn object(
+        &mut self,
+        recv: Timestamp,
+        place: Place,
+        (event_type, certainty): (EventType, Certainty),
+        key: ObjectKey,
+        body: &str,
+    ) {
+        let named = if place.is_pod {
+            &self.pods
+        } else {
+            &self.nodes
+        };
+        let Some(named) = named.clone() else { return };
+        let what = match redacted(self.policy, &named.resource, body) {
+            Ok((body, is_redacted)) => What::Object(Object {
+                event_type,
+                certainty,
+                not_before: None,
+                key,
+                rv: None,
+                body: Some(body),
+                is_redacted,
+                request: None,
+            }),
+            Err(reason) => What::Unreadable { reason },
+        };
+        self.told += 1;
+        self.item(Some(recv), place, Some(named), what);
+    }
+
+    /// Tells that all nodes have come.
+    fn end_listing(&mut self, recv: Timestamp) {
+        if !std::mem::take(&mut self.is_listing) {
+            return;
+        }
+        let place = Place {
+            is_pod: false,
+            file: 0,
+            line: 0,
+        };
+        let what = What::ListEnd {
+            rv: None,
+            namespace: None,
+            is_complete: false,
+        };
+        let named = self.nodes.clone();
+        self.item(Some(recv), place, named, what);
+    }
+
+    fn item(
+        &mut self,
+        recv: Option<Timestamp>,
+        place: Place,
+        named: Option<Arc<Named>>,
+        what: What,
+    ) {
+        let source = self.files.get(place.file).cloned();
+        self.out.push_back(Item {
+            recv,
+            source: source.unwrap_or_else(|| "".into()),
+            line: place.line,
+            named,
+            what,
+        });
+    }
+}
+
+impl ReadItems for TableReader {
+    fn next(&mut self) -> Result<Option<Item>, Error> {
+        loop {
+            if let Some(item) = self.out.pop_front() {
+                return Ok(Some(item));
+            }
+            if let Some(bad) = self.bad.next::<Bad>()? {
+                let place = Place {
+                    is_pod: true,
+                    file: bad.file,
+                    line: bad.line,
+                };
+                let what = What::Unreadable { reason: bad.reason };
+                self.item(Some(self.start), place, None, what);
+                continue;
+            }
+            match self.changes.next()? {
+                Some(change) => self.tell(change),
+                None if self.is_listing => self.end_listing(self.start),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    fn finish(&mut self, report: &mut LossReport) {
+        let (unit, start) = (self.unit_name, self.start);
+        let why = format!("times are {unit} from a zero that is not told; {start} was given");
+        report.lose(Loss::ReceiveTimes, &why, self.told);
+        let why = "the source has no resourceVersions";
+        report.lose(Loss::ResourceVersions, why, self.told);
+        for loss in &self.report.losses {
+            report.lose(loss.what, &loss.why, loss.count);
+        }
+        for (what, count) in &self.report.notes {
+            report.note(what, *count);
+        }
+    }
+}
+
+impl Rows {
+    fn read(&mut self, file: usize, entry: &Entry, context: &Context) -> Result<(), Error> {
+        let name = &entry.name;
+        let meter = Meter::new(context.limits.value_bytes);
+        let text = Metered::new(entry.open(&context.budget)?, meter.clone());
+        let mut csv = csv::ReaderBuilder::new();
+        let mut csv = csv.has_headers(false).flexible(true).from_reader(text);
+        let mut record = ByteRecord::new();
+        let mut read = |record: &mut ByteRecord| {
+            meter.begin();
+            csv.read_byte_record(record).map_err(|error| Error::Read {
+                path: name.clone(),
+                source: error.into(),
+            })
+        };
+        read(&mut record)?;
+        let titles = titles(&record);
+        let Some(layout) = Layout::of(&titles) else {
+            let titles: Vec<_> = titles
+                .iter()
+                .take(30)
+                .map(|title| format!("`{title}`"))
+                .collect();
+            return Err(Error::Malformed {
+                path: name.clone(),
+                place: "line 1".to_owned(),
+                reason: format!(
+                    "its columns ({}) are those of no table that is known: {}",
+                    titles.join(", "),
+                    tables::known(),
+                ),
+            });
+        };
+        self.unit_name = layout.table.unit_name;
+        let mut count = 0;
+        while read(&mut record)? {
+            let line = record.position().map_or(0, csv::Position::line);
+            self.take(file, line, &layout, &record)?;
+            count += 1;
+        }
+        for title in &layout.unknown {
+            let why = format!("the column `{title}` is not known");
+            self.report.lose(Loss::Fields, &why, count);
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        file: usize,
+        line: u64,
+        layout: &Layout,
+        record: &ByteRecord,
+    ) -> Result<(), Error> {
+        let fields = Fields { layout, record };
+        let place = Place {
+            is_pod: layout.table.subject == Subject::Pod,
+            file,
+            line,
+        };
+        let taken = match layout.table.subject {
+            Subject::Node => fields.node().map(|row| {
+                let what = Told::Listed(row);
+                vec![Change { at: 0, place, what }]
+            }),
+            Subject::Pod => fields.pod().map(|row| {
+                self.note_deleted(&row);
+                changes(place, row)
+            }),
+        };
+        match taken {
+            Ok(changes) => {
+                for change in changes {
+                    self.changes.push(change)?;
+                }
+                Ok(())
+            }
+            Err(reason) => self.bad.put(&Bad { file, line, reason }),
+        }
+    }
+
+    fn note_deleted(&mut self, row: &PodRow) {
+        let Some(at) = row.deleted.filter(|_| row.phase == "Running") else {
+            return;
+        };
+        self.last_deleted = match self.last_deleted {
+            Some((last, count)) if last == at => Some((last, count + 1)),
+            Some((last, count)) if last > at => Some((last, count)),
+            _ => Some((at, 1)),
+        };
+    }
+}
+
+/// What a pod's row says of each of its times.
+fn changes(place: Place, row: PodRow) -> Vec<Change> {
+    let mut changes = Vec::with_capacity(3);
+    let mut push = |at, what| changes.push(Change { at, place, what });
+    if let Some(at) = row.scheduled {
+        push(at, Told::Scheduled(row.clone()));
+    }
+    if let Some(at) = row.deleted {
+        push(at, Told::Deleted(row.clone()));
+    }
+    push(row.created, Told::Created(row));
+    changes
+}

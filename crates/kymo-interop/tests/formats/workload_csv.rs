@@ -1,0 +1,339 @@
+//! Importing tables of nodes and pods gives each row's times as events.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use kymo_interop::{Error, Format, ImportOptions, Loss, LossReport, MissingTimes};
+use kymo_model::{Certainty, Event, EventType, Timestamp};
+use kymo_store::Trace;
+use serde_json::{Value, json};
+
+use crate::support::{run, shared_data};
+
+const START: &str = "2023-01-01T00:00:00Z";
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/workload-csv")
+}
+
+fn options(folder: &Path, path: PathBuf) -> ImportOptions {
+    let output = folder.join("out.kymo");
+    let mut options = ImportOptions::new(Some(Format::WorkloadCsv), vec![path], output);
+    options.missing_times = MissingTimes::Counted {
+        start: START.parse().unwrap(),
+        interval: Duration::from_secs(1),
+    };
+    options
+}
+
+fn import_into(folder: &Path, path: PathBuf) -> (LossReport, Vec<(String, Event)>) {
+    let options = options(folder, path);
+    let report = run(&options).unwrap();
+    assert_eq!(kymo_store::check(&options.output).unwrap().findings, []);
+    let trace = Trace::open(&options.output).unwrap();
+    let feeds = trace.feeds().clone();
+    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
+    rows.sort_by_key(|row| row.seq);
+    let events = rows.into_iter().map(|row| {
+        let resource = feeds[&row.event.feed].resource.group_resource().to_string();
+        (resource, row.event)
+    });
+    (report, events.collect())
+}
+
+fn body(event: &Event) -> Value {
+    serde_json::from_slice(event.body.as_ref().unwrap()).unwrap()
+}
+
+/// Milliseconds after the start.
+fn after(event: &Event) -> u128 {
+    event.ts.since(START.parse().unwrap()).as_millis()
+}
+
+fn lost(report: &LossReport, what: Loss, why: &str) -> u64 {
+    let found = report.losses.iter();
+    found
+        .filter(|loss| loss.what == what && loss.why.contains(why))
+        .map(|loss| loss.count)
+        .sum()
+}
+
+#[test]
+fn rows_become_nodes_and_the_lives_of_pods_in_the_order_of_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, events) = import_into(folder.path(), fixture());
+    let told: Vec<String> = events
+        .iter()
+        .map(|(_, event)| {
+            let phase = body(event)["status"]["phase"].clone();
+            format!(
+                "{} {} {} {} {}",
+                after(event),
+                event.certainty,
+                event.event_type,
+                event.key.name,
+                phase.as_str().unwrap_or("-"),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "0 listed ADDED node-a -",
+            "0 listed ADDED node-b -",
+            "0 seen ADDED train-1 Pending",
+            "0 seen MODIFIED train-1 Running",
+            "60000 seen ADDED train-2 Pending",
+            "75000 seen MODIFIED train-2 Running",
+            "120000 seen ADDED waits Pending",
+            "150000 seen ADDED late Pending",
+            "155000 seen MODIFIED late Running",
+            "160000 seen DELETED late Succeeded",
+            "180000 seen DELETED waits Pending",
+            "200000 seen ADDED stays Pending",
+            "210500 seen MODIFIED stays Running",
+            "300000 seen DELETED train-2 Failed",
+            "300000 seen ADDED train-2 Pending",
+            "310000 seen MODIFIED train-2 Running",
+            "7200000 seen DELETED train-1 Running",
+            "7200000 seen DELETED train-2 Running",
+        ]
+    );
+}
+
+#[test]
+fn rows_that_cannot_be_right_are_counted_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, _) = import_into(folder.path(), fixture());
+    let bad: Vec<_> = report
+        .unreadable_lines
+        .iter()
+        .map(|bad| {
+            let file = bad.path.rsplit('/').next().unwrap();
+            format!("{file}:{}: {}", bad.line, bad.reason)
+        })
+        .collect();
+    assert_eq!(
+        bad,
+        [
+            "nodes.csv:4: `cpu_milli` is `many`, which is no whole number",
+            "pods.csv:8: `creation_time` is `oops`, which is no time",
+            "pods.csv:9: it is deleted before it is created or scheduled",
+            "pods.csv:7: a pod of this name is there already",
+        ]
+    );
+}
+
+#[test]
+fn the_report_says_what_the_tables_do_not_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let (report, _) = import_into(folder.path(), fixture());
+    assert_eq!(
+        lost(
+            &report,
+            Loss::ReceiveTimes,
+            "seconds from a zero that is not told"
+        ),
+        18
+    );
+    assert_eq!(lost(&report, Loss::ReceiveTimes, "2023-01-01T00:00:00"), 18);
+    assert_eq!(lost(&report, Loss::Uids, ""), 8);
+    assert_eq!(lost(&report, Loss::ResourceVersions, ""), 18);
+    assert_eq!(lost(&report, Loss::Lifecycles, "its containers started"), 5);
+    assert_eq!(lost(&report, Loss::Fields, "node"), 6);
+    assert_eq!(lost(&report, Loss::Deletes, "last time of the file"), 3);
+}
+
+#[test]
+fn objects_have_what_the_tables_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, events) = import_into(folder.path(), fixture());
+    let node = body(&events[0].1);
+    let resources = json!({
+        "cpu": "64", "memory": "256Gi",
+        "alibabacloud.com/gpu-count": "2", "alibabacloud.com/gpu-milli": "2000",
+    });
+    assert_eq!(node["status"]["capacity"], resources);
+    assert_eq!(node["status"]["allocatable"], resources);
+    assert_eq!(
+        node["metadata"]["labels"],
+        json!({"alibabacloud.com/gpu-card-model": "T4"})
+    );
+    assert_eq!(node["metadata"]["uid"], events[0].1.key.uid.as_str());
+    let pod = body(&events[3].1);
+    assert_eq!(pod["metadata"]["creationTimestamp"], START);
+    assert_eq!(
+        pod["spec"]["containers"][0]["resources"]["requests"],
+        json!({"cpu": "8", "memory": "16Gi", "alibabacloud.com/gpu-milli": "500"}),
+    );
+    assert_eq!(
+        pod["status"]["conditions"],
+        json!([{"type": "PodScheduled", "status": "True", "lastTransitionTime": START}]),
+    );
+    let uids = |name: &str| -> Vec<&str> {
+        let found = events.iter().filter(|(_, event)| event.key.name == name);
+        found.map(|(_, event)| event.key.uid.as_str()).collect()
+    };
+    let uids = uids("train-2");
+    assert_eq!((uids[0], uids[3]), (uids[2], uids[5]));
+    assert_ne!(uids[2], uids[3], "a later pod of the name is another one");
+}
+
+#[test]
+fn without_a_start_there_is_no_time() {
+    let folder = tempfile::tempdir().unwrap();
+    for missing in [MissingTimes::Refuse, MissingTimes::Now] {
+        let mut options = options(folder.path(), fixture());
+        options.missing_times = missing;
+        let error = run(&options).unwrap_err();
+        assert!(matches!(error, Error::NoTime { .. }), "{error}");
+    }
+}
+
+#[test]
+fn unknown_columns_are_an_error_that_lists_the_known_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.csv");
+    for (text, found) in [
+        ("vmid,created,core\n1,0,4\n", "`vmid`, `created`, `core`"),
+        ("name,cpu_milli,memory_mib\na,1,1\n", "`name`"),
+        ("", "()"),
+        ("\u{1}\u{2}", ""),
+    ] {
+        fs::write(&path, text).unwrap();
+        let error = run(&options(folder.path(), path.clone())).unwrap_err();
+        assert!(error.is_bad_input());
+        let text = error.to_string();
+        assert!(text.contains("line 1") && text.contains(found), "{text}");
+        assert!(
+            text.contains("nodes of Alibaba") && text.contains("creation_time"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_column_that_is_not_known_is_told_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nodes.csv");
+    // In another order, with the mark of UTF-8, quotes and carriage returns.
+    let text = "\u{feff}gpu,\"sn\",zone,cpu_milli,memory_mib\r\n0,\"a,b\",z1,1000,1024\r\n";
+    fs::write(&path, text).unwrap();
+    let (report, events) = import_into(folder.path(), path);
+    assert_eq!(events[0].1.key.name, "a,b");
+    assert_eq!(lost(&report, Loss::Fields, "`zone`"), 1);
+}
+
+#[test]
+fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nodes.csv");
+    let mut text = b"sn,cpu_milli,memory_mib,gpu\n\"".to_vec();
+    text.resize(100_000, b'x');
+    fs::write(&path, text).unwrap();
+    let mut options = options(folder.path(), path);
+    options.limits.value_bytes = 10_000;
+    let error = run(&options).unwrap_err();
+    assert!(error.is_bad_input(), "{error}");
+    assert!(
+        error.to_string().contains("more than 10000 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn tables_are_known_by_their_first_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path(), fixture());
+    options.format = None;
+    assert_eq!(run(&options).unwrap().events(), 18);
+}
+
+#[test]
+fn the_public_tables_come_over_row_for_row() {
+    let Some(data) = shared_data("public/openb") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (report, events) = import_into(folder.path(), data.clone());
+    assert_eq!(report.unreadable, 0);
+
+    // The tables, read without any code of the import: no field has a comma in it.
+    let rows = |name: &str| -> Vec<BTreeMap<String, String>> {
+        let text = fs::read_to_string(data.join(name)).unwrap();
+        let mut lines = text.lines();
+        let titles: Vec<&str> = lines.next().unwrap().split(',').collect();
+        lines
+            .map(|line| {
+                let fields = line.split(',').map(str::to_owned);
+                titles
+                    .iter()
+                    .map(|title| (*title).to_owned())
+                    .zip(fields)
+                    .collect()
+            })
+            .collect()
+    };
+    let nodes = rows("openb_node_list_all_node.csv");
+    let pods = rows("openb_pod_list_default.csv");
+    let count = &report.resources["nodes"];
+    assert_eq!(
+        (count.added, count.listed),
+        (nodes.len() as u64, nodes.len() as u64)
+    );
+    let with = |column: &str| pods.iter().filter(|pod| !pod[column].is_empty()).count() as u64;
+    let count = &report.resources["pods"];
+    assert_eq!(
+        (count.added, count.modified, count.deleted),
+        (
+            pods.len() as u64,
+            with("scheduled_time"),
+            with("deletion_time")
+        ),
+    );
+
+    let start: Timestamp = START.parse().unwrap();
+    let mut expected = BTreeMap::new();
+    for pod in &pods {
+        for (column, event_type) in [
+            ("creation_time", EventType::Added),
+            ("scheduled_time", EventType::Modified),
+            ("deletion_time", EventType::Deleted),
+        ] {
+            if let Ok(at) = pod[column].parse::<i64>() {
+                let key = (pod["name"].clone(), event_type.as_str());
+                expected.insert(key, (start.0 + at * 1_000_000_000, pod));
+            }
+        }
+    }
+    for (resource, event) in &events {
+        if resource == "nodes" {
+            assert_eq!(event.certainty, Certainty::Listed);
+            continue;
+        }
+        let key = (event.key.name.clone(), event.event_type.as_str());
+        let (at, row) = expected.remove(&key).unwrap();
+        assert_eq!(event.ts.0, at);
+        let body = body(event);
+        let requests = &body["spec"]["containers"][0]["resources"]["requests"];
+        let cpu = requests["cpu"].as_str().unwrap();
+        let milli = match cpu.strip_suffix('m') {
+            Some(milli) => milli.to_owned(),
+            None => format!("{cpu}000"),
+        };
+        assert_eq!(
+            milli.trim_start_matches('0'),
+            row["cpu_milli"].trim_start_matches('0')
+        );
+        let gpu = row["num_gpu"].parse::<u64>().unwrap() * row["gpu_milli"].parse::<u64>().unwrap();
+        let asked = requests.get("alibabacloud.com/gpu-milli");
+        let asked = asked.map_or(0, |asked| asked.as_str().unwrap().parse().unwrap());
+        assert_eq!(asked, gpu);
+        if event.event_type == EventType::Deleted {
+            assert_eq!(body["status"]["phase"], row["pod_phase"].as_str());
+        }
+    }
+    assert!(expected.is_empty(), "{} events are missing", expected.len());
+}
