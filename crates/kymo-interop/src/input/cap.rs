@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::pool::Pool;
+
 /// Bounds on untrusted input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -40,6 +42,7 @@ pub(crate) struct Budget {
     limits: Limits,
     decoded: Arc<AtomicU64>,
     read: Arc<AtomicU64>,
+    pool: Arc<Pool>,
 }
 
 impl Budget {
@@ -49,7 +52,22 @@ impl Budget {
             limits,
             decoded: Arc::default(),
             read: Arc::default(),
+            pool: Arc::default(),
         }
+    }
+
+    /// Returns the same budget for a look at an input that is read again: it does not count.
+    pub(super) fn unmetered(&self) -> Self {
+        Self {
+            decoded: Arc::default(),
+            read: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// Returns the readers that are open.
+    pub(super) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// Returns the limits.
@@ -68,6 +86,8 @@ impl Budget {
 pub(crate) struct Damage {
     /// How many bytes of the input, as it is stored, were read before.
     pub(crate) byte: u64,
+    /// The line that was being read, where there are lines.
+    pub(crate) line: Option<u64>,
     /// What is wrong there.
     pub(crate) reason: String,
 }
@@ -81,6 +101,15 @@ impl fmt::Display for Damage {
 impl std::error::Error for Damage {}
 
 impl Damage {
+    /// Damage at a byte.
+    pub(super) fn new(byte: u64, reason: impl Into<String>) -> Self {
+        Self {
+            byte,
+            line: None,
+            reason: reason.into(),
+        }
+    }
+
     /// Finds the damage that an error of a reader tells of; `None` if it tells of something
     /// else, such as a limit or the disk.
     pub(crate) fn of(error: &io::Error) -> Option<&Self> {
@@ -198,7 +227,7 @@ impl<R: Read> Capped<R> {
             io::ErrorKind::UnexpectedEof => "the compressed data ends early".to_owned(),
             _ => format!("the compressed data is damaged: {error}"),
         };
-        Damage { byte, reason }.into()
+        Damage::new(byte, reason).into()
     }
 }
 

@@ -39,7 +39,7 @@ const WINDOW_LOG_MAX: u32 = 27;
 /// What reading xz may take: enough for its highest preset.
 const XZ_MEMORY_BYTES: u64 = 128 << 20;
 /// Bytes read and decoded at a time.
-const BUFFER_BYTES: usize = 128 << 10;
+pub(super) const BUFFER_BYTES: usize = 128 << 10;
 
 /// Looks at the first bytes of an input.
 pub(super) fn compression(start: &[u8]) -> Compression {
@@ -49,6 +49,27 @@ pub(super) fn compression(start: &[u8]) -> Compression {
         [0xfd, b'7', b'z', b'X', b'Z', 0x00, ..] => Compression::Xz,
         _ => Compression::None,
     }
+}
+
+/// Tells from the first bytes of an input how much memory decoding it takes.
+pub(super) fn weight(start: &[u8]) -> u64 {
+    let buffers = 2 * BUFFER_BYTES as u64;
+    buffers
+        + match (compression(start), start) {
+            (Compression::None, _) => 0,
+            (Compression::Gzip, _) => 64 << 10,
+            // The usual presets; the highest takes four times as much.
+            (Compression::Xz, _) => 16 << 20,
+            (Compression::Zstd, [_, _, _, _, descriptor, window, ..]) if descriptor & 0x20 == 0 => {
+                let base = 1u64 << (10 + (window >> 3)).min(31);
+                base + base / 8 * u64::from(window & 7)
+            }
+            // A frame of one segment takes as much as its content.
+            (Compression::Zstd, _) => zstd::zstd_safe::get_frame_content_size(start)
+                .ok()
+                .flatten()
+                .unwrap_or(8 << 20),
+        }
 }
 
 /// Looks at the first decoded bytes of an input.

@@ -6,6 +6,7 @@ use kymo_model::Timestamp;
 use super::cap::Budget;
 use super::decode::{self, Compression};
 use super::place::{Place, ReadSeek};
+use super::source::{Reopened, Source};
 use super::text::Text;
 use crate::Error;
 use crate::vault::Vault;
@@ -53,16 +54,17 @@ const SUFFIXES: [&str; 8] = [
 ];
 
 impl Entry {
-    /// Opens its text, decompressing within the limits.
+    /// Opens its text, decompressing within the limits. The file itself is opened when the text
+    /// is first read.
     pub(crate) fn open(&self, budget: &Budget) -> Result<Text<'static>, Error> {
-        let reader = self
-            .place
-            .open(budget)
-            .map_err(|source| self.failed(source))?;
-        let reader = BufReader::with_capacity(128 << 10, reader);
-        decode::decode(Box::new(reader), budget)
-            .map(Text::new)
-            .map_err(|source| self.failed(source))
+        let source = match &self.place {
+            Place::Once(once) => Source::Reader(once.take().map_err(|source| self.failed(source))?),
+            place => {
+                let entry = Reopened::new(place.clone(), budget, &self.vault);
+                Source::Entry(Box::new(entry))
+            }
+        };
+        Ok(Text::of(source))
     }
 
     /// Opens its decompressed bytes for a format that reads them from any place. What can only

@@ -146,7 +146,7 @@ impl Finder<'_> {
 
     /// Finds out what a candidate is, and takes it or what is in it.
     fn look(&mut self, candidate: Candidate) -> Result<(), Error> {
-        let unmetered = Budget::new(*self.limits);
+        let unmetered = self.budget.unmetered();
         let shape = candidate
             .place
             .open(&unmetered)
@@ -217,7 +217,7 @@ impl Finder<'_> {
 
     /// Tells whether the entries of a zip archive are read, and not the archive itself.
     fn is_opened(&self, candidate: &Candidate) -> Result<bool, Error> {
-        let unmetered = Budget::new(*self.limits);
+        let unmetered = self.budget.unmetered();
         let start = candidate
             .place
             .open(&unmetered)
@@ -305,7 +305,7 @@ impl Finder<'_> {
 
     /// Finds the entries of a tar archive by their places in it.
     fn tar(&mut self, archive: &Candidate) -> Result<(), Error> {
-        let file = archive.place.open_anywhere(&Budget::new(*self.limits));
+        let file = archive.place.open_anywhere(&self.budget.unmetered());
         let file = file.map_err(|source| failed(&archive.name, source))?;
         let length = archive.length;
         let mut tar = TarReader::new(BufReader::new(file));
@@ -404,7 +404,7 @@ impl Finder<'_> {
     }
 
     fn zip(&mut self, archive: &Candidate) -> Result<(), Error> {
-        let file = archive.place.open_anywhere(&Budget::new(*self.limits));
+        let file = archive.place.open_anywhere(&self.budget.unmetered());
         let file = file.map_err(|source| failed(&archive.name, source))?;
         let room = self.limits.entries.saturating_sub(self.entries);
         let members = match zip::members(file, room) {
@@ -416,9 +416,8 @@ impl Finder<'_> {
                 });
             }
             Err(zip::Fault::Damaged(error)) => {
-                let byte = archive.length;
                 let reason = format!("the directory of the archive cannot be read: {error}");
-                return self.damaged(&archive.name, Damage { byte, reason }.into());
+                return self.damaged(&archive.name, Damage::new(archive.length, reason).into());
             }
         };
         self.entries += members.len();

@@ -10,6 +10,8 @@ mod documents;
 mod entry;
 mod find;
 mod place;
+mod pool;
+mod source;
 mod tar;
 mod text;
 mod yaml;

@@ -53,7 +53,7 @@ impl Place {
     /// Opens the bytes with a position of their own.
     pub(super) fn open(&self, budget: &Budget) -> io::Result<Box<dyn Read + Send>> {
         match self {
-            Self::Once(once) => once.take(),
+            Self::Once(once) => Ok(Box::new(once.take()?)),
             Self::Part(part) if part.deflated.is_some() => {
                 let (counted, encoded) = Counted::new(part.section(budget)?);
                 let decoder = flate2::read::DeflateDecoder::new(counted);
@@ -119,9 +119,7 @@ impl Read for Section {
         }
         let length = self.archive.read(out.get_mut(..room).unwrap_or_default())?;
         if length == 0 {
-            let reason = "the archive ends inside the entry".to_owned();
-            let byte = self.position;
-            return Err(Damage { byte, reason }.into());
+            return Err(Damage::new(self.position, "the archive ends inside the entry").into());
         }
         self.position += length as u64;
         Ok(length)
@@ -187,9 +185,7 @@ impl<R: Read> Read for Verified<R> {
         }
         if length == 0 && !out.is_empty() && self.crc.sum() != said.crc {
             self.said = None;
-            let reason = "the checksum of the entry is wrong".to_owned();
-            let byte = self.length;
-            return Err(Damage { byte, reason }.into());
+            return Err(Damage::new(self.length, "the checksum of the entry is wrong").into());
         }
         Ok(length)
     }
@@ -231,7 +227,8 @@ impl Once {
         Ok(start.clone())
     }
 
-    fn take(&self) -> io::Result<Box<dyn Read + Send>> {
+    /// Takes all bytes.
+    pub(super) fn take(&self) -> io::Result<Box<dyn BufRead + Send>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = state.rest.take();
         let rest = rest.ok_or_else(|| io::Error::other("a pipe can be read only once"))?;

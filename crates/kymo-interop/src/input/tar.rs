@@ -219,11 +219,7 @@ impl<R: Read> TarReader<R> {
     }
 
     fn damage(&self, reason: &str) -> io::Error {
-        Damage {
-            byte: self.position,
-            reason: reason.to_owned(),
-        }
-        .into()
+        Damage::new(self.position, reason).into()
     }
 }
 

@@ -1,22 +1,42 @@
-//! Bytes of one stream, with a place to put back what was read too far.
+//! Bytes of one entry, with a place to put back what was read too far.
 
 use std::io::{self, BufRead, Read};
 
+use super::cap::Damage;
+use super::source::Source;
+
+/// How much is read at first. Entries of which only the beginning is read ahead are many.
+const FIRST_BYTES: usize = 4 << 10;
+/// How much is read when reading goes on.
+const MOST_BYTES: usize = 128 << 10;
+
 /// A buffered reader that counts lines and takes bytes back.
+///
+/// The entry is opened when it is first read. Of many entries only some are open at a time.
 pub(crate) struct Text<'a> {
-    reader: Box<dyn BufRead + Send + 'a>,
-    pushed: Vec<u8>,
-    position: usize,
+    source: Source<'a>,
+    buffer: Vec<u8>,
+    /// What of the buffer was not taken yet.
+    start: usize,
+    end: usize,
+    /// How much is read next.
+    room: usize,
     line: u64,
 }
 
 impl<'a> Text<'a> {
     /// Reads from `reader`; the first line has number 1.
     pub(crate) fn new(reader: Box<dyn BufRead + Send + 'a>) -> Self {
+        Self::of(Source::Reader(reader))
+    }
+
+    pub(super) fn of(source: Source<'a>) -> Self {
         Self {
-            reader,
-            pushed: Vec::new(),
-            position: 0,
+            source,
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            room: FIRST_BYTES,
             line: 1,
         }
     }
@@ -29,15 +49,37 @@ impl<'a> Text<'a> {
     /// Puts bytes back, to be read again before all others.
     pub(crate) fn push_back(&mut self, bytes: &[u8]) {
         self.line = self.line.saturating_sub(newlines(bytes));
-        self.pushed.splice(..self.position, bytes.iter().copied());
-        self.position = 0;
+        let before = self.start.checked_sub(bytes.len());
+        let is_there = |start: &usize| self.buffer.get(*start..self.start) == Some(bytes);
+        if let Some(start) = before.filter(is_there) {
+            self.start = start;
+            return;
+        }
+        self.buffer.truncate(self.end);
+        self.buffer.splice(..self.start, bytes.iter().copied());
+        self.start = 0;
+        self.end = self.buffer.len();
     }
 
     /// Reads to the end of the line or to `limit` bytes; `false` at the end of the input.
     pub(crate) fn read_line(&mut self, line: &mut Vec<u8>, limit: usize) -> io::Result<bool> {
-        let room = limit.saturating_sub(line.len()) as u64;
         let before = line.len();
-        self.by_ref().take(room).read_until(b'\n', line)?;
+        while line.len() < limit {
+            let room = limit - line.len();
+            let available = self.fill_buf()?;
+            let available = available.get(..room).unwrap_or(available);
+            if available.is_empty() {
+                break;
+            }
+            let newline = memchr::memchr(b'\n', available);
+            let taken = newline.map_or(available.len(), |end| end + 1);
+            line.extend_from_slice(available.get(..taken).unwrap_or_default());
+            self.start += taken;
+            if newline.is_some() {
+                self.line += 1;
+                break;
+            }
+        }
         Ok(line.len() > before)
     }
 
@@ -49,17 +91,46 @@ impl<'a> Text<'a> {
                 return Ok(());
             }
             if let Some(end) = memchr::memchr(b'\n', available) {
-                self.consume(end + 1);
+                self.start += end + 1;
+                self.line += 1;
                 return Ok(());
             }
-            let length = available.len();
-            self.consume(length);
+            self.start = self.end;
         }
     }
 
     /// Returns the next byte without taking it; `None` at the end.
     pub(crate) fn peek(&mut self) -> io::Result<Option<u8>> {
         Ok(self.fill_buf()?.first().copied())
+    }
+
+    fn refill(&mut self) -> io::Result<()> {
+        self.start = 0;
+        self.end = 0;
+        if self.buffer.len() != self.room {
+            // What was put back may have made it long.
+            self.buffer = vec![0; self.room];
+        }
+        let read = self.source.read(&mut self.buffer);
+        self.end = read.map_err(|error| self.at_line(error))?;
+        if self.end == 0 {
+            self.buffer = Vec::new();
+        } else {
+            self.room = (self.room * 4).min(MOST_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Adds the line to damage.
+    fn at_line(&self, error: io::Error) -> io::Error {
+        match Damage::of(&error) {
+            Some(damage) => Damage {
+                line: Some(self.line),
+                ..damage.clone()
+            }
+            .into(),
+            None => error,
+        }
     }
 }
 
@@ -69,11 +140,7 @@ fn newlines(bytes: &[u8]) -> u64 {
 
 impl Read for Text<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let available = self.fill_buf()?;
-        let length = available.len().min(out.len());
-        for (to, from) in out.iter_mut().zip(available) {
-            *to = *from;
-        }
+        let length = self.fill_buf()?.read(out)?;
         self.consume(length);
         Ok(length)
     }
@@ -81,26 +148,16 @@ impl Read for Text<'_> {
 
 impl BufRead for Text<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.position < self.pushed.len() {
-            return Ok(self.pushed.get(self.position..).unwrap_or_default());
+        if self.start >= self.end {
+            self.refill()?;
         }
-        self.pushed.clear();
-        self.position = 0;
-        self.reader.fill_buf()
+        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
     }
 
     fn consume(&mut self, amount: usize) {
-        if self.position < self.pushed.len() {
-            let end = (self.position + amount).min(self.pushed.len());
-            self.line += newlines(self.pushed.get(self.position..end).unwrap_or_default());
-            self.position = end;
-            return;
-        }
-        // What is consumed was just shown by the reader, so this does not read.
-        if let Ok(shown) = self.reader.fill_buf() {
-            self.line += newlines(shown.get(..amount).unwrap_or_default());
-        }
-        self.reader.consume(amount);
+        let end = (self.start + amount).min(self.end);
+        self.line += newlines(self.buffer.get(self.start..end).unwrap_or_default());
+        self.start = end;
     }
 }
 
