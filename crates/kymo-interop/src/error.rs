@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::Format;
+use crate::input::Damage;
 
 /// Why an import could not be done.
 #[derive(Debug, Error)]
@@ -128,6 +129,17 @@ impl Error {
         Self::Open {
             path: path.display().to_string(),
             source,
+        }
+    }
+
+    /// Returns the input that cannot be read from some place on, and the damage; `None` for all
+    /// other errors.
+    pub(crate) fn damage(&self) -> Option<(&str, &Damage)> {
+        match self {
+            Self::Read { path, source } | Self::Open { path, source } => {
+                Some((path, Damage::of(source)?))
+            }
+            _ => None,
         }
     }
 

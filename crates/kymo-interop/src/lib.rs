@@ -35,7 +35,7 @@ mod workload_csv;
 
 pub use error::Error;
 pub use import::{
-    Format, ImportOptions, Loss, LossCount, LossReport, MissingTimes, Progress, ResourceCount,
-    Skipped, UnknownFormat, UnreadableLine, import,
+    DamagedInput, Format, ImportOptions, Loss, LossCount, LossReport, MissingTimes, Progress,
+    ResourceCount, Skipped, UnknownFormat, UnreadableLine, import,
 };
 pub use input::Limits;

@@ -12,6 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chacha20::cipher::StreamCipher as _;
 use chacha20::{ChaCha20, KeyIvInit as _};
 
+use crate::input::Damage;
+
 /// What is put aside is read again soon, so speed matters more than size.
 const LEVEL: i32 = 1;
 /// How many bytes are compressed and encrypted together, and held in memory by a reader.
@@ -119,24 +121,43 @@ impl Vault {
         ChaCha20::new(&self.key.into(), &nonce.into())
     }
 
-    /// Copies all that `reader` gives.
-    ///
-    /// Returns what was put aside, and the error with which reading ended before the end.
-    pub(crate) fn keep(
-        self: &Arc<Self>,
-        reader: &mut dyn Read,
-    ) -> io::Result<(Kept, Option<io::Error>)> {
+    /// Copies all that `reader` gives; what it gives up to damage is kept with the damage.
+    pub(crate) fn keep(self: &Arc<Self>, reader: &mut dyn Read) -> Result<Kept, KeepError> {
         let mut writer = VaultWriter::new(Arc::clone(self));
         let mut buffer = vec![0; CHUNK_BYTES];
-        let ended = loop {
+        let ends_with = loop {
             match reader.read(&mut buffer) {
                 Ok(0) => break None,
-                Ok(length) => writer.write_all(buffer.get(..length).unwrap_or_default())?,
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    writer.write_all(bytes).map_err(KeepError::Write)?;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => break Some(error),
+                Err(error) => match Damage::of(&error) {
+                    Some(damage) => break Some(damage.clone()),
+                    None => return Err(KeepError::Read(error)),
+                },
             }
         };
-        Ok((writer.finish()?, ended))
+        let kept = writer.finish().map_err(KeepError::Write)?;
+        Ok(Kept { ends_with, ..kept })
+    }
+}
+
+/// Why a copy could not be made.
+#[derive(Debug)]
+pub(crate) enum KeepError {
+    /// The source cannot be read.
+    Read(io::Error),
+    /// The vault cannot be written.
+    Write(io::Error),
+}
+
+impl From<KeepError> for io::Error {
+    fn from(error: KeepError) -> Self {
+        match error {
+            KeepError::Read(error) | KeepError::Write(error) => error,
+        }
     }
 }
 
@@ -147,9 +168,15 @@ pub(crate) struct Kept {
     /// All but the last are `CHUNK_BYTES` long.
     chunks: Arc<[Chunk]>,
     length: u64,
+    ends_with: Option<Damage>,
 }
 
 impl Kept {
+    /// Returns the damage behind the last byte; reading on tells it again.
+    pub(crate) fn damage(&self) -> Option<&Damage> {
+        self.ends_with.as_ref()
+    }
+
     /// Returns how many bytes there are.
     pub(crate) fn length(&self) -> u64 {
         self.length
@@ -192,6 +219,7 @@ impl VaultWriter {
             vault: self.vault,
             chunks: self.chunks.into(),
             length: self.length,
+            ends_with: None,
         })
     }
 }
@@ -224,18 +252,30 @@ pub(crate) struct KeptReader {
     buffered: Option<u64>,
 }
 
+impl KeptReader {
+    fn at_end(&self) -> io::Result<&[u8]> {
+        match &self.kept.ends_with {
+            Some(damage) => Err(damage.clone().into()),
+            None => Ok(&[]),
+        }
+    }
+}
+
 impl BufRead for KeptReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let number = self.position / CHUNK_BYTES as u64;
         if self.buffered != Some(number) {
             self.buffered = None;
             let Some(chunk) = self.kept.chunks.get(number as usize) else {
-                return Ok(&[]);
+                return self.at_end();
             };
             self.kept.vault.get(*chunk, &mut self.buffer)?;
             self.buffered = Some(number);
         }
         let start = (self.position % CHUNK_BYTES as u64) as usize;
+        if start >= self.buffer.len() {
+            return self.at_end();
+        }
         Ok(self.buffer.get(start..).unwrap_or_default())
     }
 
@@ -284,9 +324,9 @@ mod tests {
     fn bytes_come_back_as_they_were_from_any_place() {
         let (_folder, vault) = vault();
         let bytes = noise(3 * CHUNK_BYTES + 17);
-        let (kept, ended) = vault.keep(&mut bytes.as_slice()).unwrap();
-        assert!(ended.is_none());
-        let (other, _) = vault.keep(&mut &b"short"[..]).unwrap();
+        let kept = vault.keep(&mut bytes.as_slice()).unwrap();
+        assert_eq!(kept.damage(), None);
+        let other = vault.keep(&mut &b"short"[..]).unwrap();
         assert_eq!((kept.length(), other.length()), (bytes.len() as u64, 5));
         let mut reader = kept.open();
         let mut whole = Vec::new();
@@ -313,8 +353,8 @@ mod tests {
     fn nothing_on_the_disk_can_be_read_without_the_key() {
         let (_folder, vault) = vault();
         let secret = b"LABSECRET".repeat(3);
-        let (first, _) = vault.keep(&mut secret.as_slice()).unwrap();
-        let (second, _) = vault.keep(&mut secret.as_slice()).unwrap();
+        let first = vault.keep(&mut secret.as_slice()).unwrap();
+        let second = vault.keep(&mut secret.as_slice()).unwrap();
         let file = vault.tools.lock().unwrap().file.clone().unwrap();
         let mut disk = vec![0; file.metadata().unwrap().len() as usize];
         file.read_exact_at(&mut disk, 0).unwrap();
@@ -326,22 +366,33 @@ mod tests {
         assert_ne!(at(&first), at(&second));
     }
 
-    #[test]
-    fn what_was_read_before_an_error_is_kept() {
-        struct Failing(usize);
-        impl Read for Failing {
-            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-                if self.0 == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                let length = out.len().min(self.0);
-                self.0 -= length;
-                Ok(length)
+    /// Gives some bytes and then an error.
+    struct Failing(usize, Option<io::Error>);
+
+    impl Read for Failing {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.0 == 0 {
+                return Err(self.1.take().unwrap());
             }
+            let length = out.len().min(self.0);
+            self.0 -= length;
+            Ok(length)
         }
+    }
+
+    #[test]
+    fn what_was_read_before_damage_is_kept_with_the_damage() {
         let (_folder, vault) = vault();
-        let (kept, ended) = vault.keep(&mut Failing(100_000)).unwrap();
+        let damage = Damage::new(7, "cut");
+        let mut reader = Failing(100_000, Some(damage.clone().into()));
+        let kept = vault.keep(&mut reader).unwrap();
         assert_eq!(kept.length(), 100_000);
-        assert_eq!(ended.unwrap().kind(), io::ErrorKind::UnexpectedEof);
+        let mut bytes = Vec::new();
+        let error = kept.open().read_to_end(&mut bytes).unwrap_err();
+        assert_eq!((bytes.len(), Damage::of(&error)), (100_000, Some(&damage)));
+
+        let mut reader = Failing(10, Some(io::ErrorKind::PermissionDenied.into()));
+        let failed = vault.keep(&mut reader).unwrap_err();
+        assert!(matches!(failed, KeepError::Read(_)), "{failed:?}");
     }
 }

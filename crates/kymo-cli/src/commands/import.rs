@@ -91,7 +91,7 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
         let line = shown.progress();
         kymo_interop::import(&options, &clock, &mut |progress| {
             line.set(&match progress {
-                Progress::Reading { events } => format!("{} read", of(events, "event")),
+                Progress::Reading { events, .. } => format!("{} read", of(events, "event")),
                 Progress::Sealing => "sealing".to_owned(),
             });
             // A live stream ends with its writer, which the same interrupt ends.

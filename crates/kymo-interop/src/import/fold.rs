@@ -72,6 +72,12 @@ impl Fold {
         if let What::Unreadable { reason } = &what {
             return self.unreadable(ts, &source, line, reason, named.as_deref(), log);
         }
+        if let What::Damaged(damage) = &what {
+            self.report.note_damage(&source, damage);
+            let detail = format!("{source}: {damage}");
+            let gap = self.gap(None, 0, Cause::UnreadableLine, ts, ts, detail);
+            return log.append(LogRecord::Gap(gap));
+        }
         self.report.missing_times += u64::from(is_time_missing);
         self.report.note_time(ts);
         let Some(named) = named else {
@@ -125,7 +131,7 @@ impl Fold {
                 let detail = Some(format!("ERROR {code}: {message}"));
                 state.transition(ts, CoverageState::Unobserved, cause, detail, log)
             }
-            What::Gap { .. } | What::Unreadable { .. } => Ok(()),
+            What::Gap { .. } | What::Unreadable { .. } | What::Damaged(_) => Ok(()),
         };
         let is_list_item = is_of_list && state.listed.is_some();
         if !is_list_item {

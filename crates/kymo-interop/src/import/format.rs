@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use super::context::{Context, Opened};
 use super::fold::Rules;
-use crate::input::{Archives, Entry, Sample};
+use crate::input::{Entry, Sample};
 use crate::{Error, kshrk, kss, simkube, watch, workload_csv};
 
 /// A format that can be imported.
@@ -51,16 +51,6 @@ impl Format {
             Self::Kss => kss::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
             Self::WorkloadCsv => workload_csv::why_skipped(path),
-        }
-    }
-
-    /// Returns what is done with a zip archive that begins like `sample`: this format may read it
-    /// itself.
-    pub(crate) fn archives(self, _sample: &Sample<'_>) -> Archives {
-        match self {
-            Self::Kshrk | Self::Kss | Self::Simkube | Self::Watch | Self::WorkloadCsv => {
-                Archives::Open
-            }
         }
     }
 

@@ -4,10 +4,15 @@ use kymo_model::{Certainty, EventType, ObjectKey, Request, ResourceType, Rv, Sco
 
 use super::loss::LossReport;
 use crate::Error;
+use crate::input::Damage;
 
 /// What a format makes of its input: one item after the other, in the order of their times.
 pub(crate) trait ReadItems: Send {
     /// Reads the next item; `None` at the end.
+    ///
+    /// [`Error::Read`] of damaged compressed data does not end an import: it becomes an item, and
+    /// the next one is asked for. The text that failed has ended then, so what was held back of
+    /// it, and other entries, still come.
     fn next(&mut self) -> Result<Option<Item>, Error>;
 
     /// Tells, once and after the end, what could not be carried over.
@@ -72,6 +77,8 @@ pub(crate) enum What {
         /// What is known of it, for people.
         detail: String,
     },
+    /// The input cannot be read from here on.
+    Damaged(Damage),
     /// What could not be read.
     Unreadable {
         /// Why.

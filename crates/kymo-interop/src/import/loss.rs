@@ -4,16 +4,24 @@ use std::fmt::{self, Write as _};
 use kymo_model::{EventType, Timestamp};
 use serde::Serialize;
 
-/// How many unreadable lines are named; all are counted.
-const NAMED_LINES: usize = 100;
+use crate::input::Damage;
+
+/// How many unreadable lines and how many skipped files are named; all are counted.
+const NAMED: usize = 100;
+/// How many unreadable lines are shown to people.
+const SHOWN_LINES: usize = 20;
 
 /// What an import took over and what it could not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LossReport {
     /// The files and archive entries that were read.
     pub streams: u64,
-    /// Files that were not read, with the reason.
-    pub skipped: Vec<Skipped>,
+    /// How many files were not read, by the reason.
+    pub skipped: BTreeMap<String, u64>,
+    /// At most 100 of them.
+    pub skipped_files: Vec<Skipped>,
+    /// Files that could not be read to their end.
+    pub damaged: Vec<DamagedInput>,
     /// What each resource gave, by the name that kubectl takes.
     pub resources: BTreeMap<String, ResourceCount>,
     /// How many values could not be read; at most 100 of them are in `unreadable_lines`.
@@ -120,6 +128,20 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// A file that could not be read to its end; what is in front of the damage was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DamagedInput {
+    /// The file or archive entry.
+    pub path: String,
+    /// How many bytes of it, as it is stored, were read before.
+    pub byte: u64,
+    /// The line that was being read, from 1, where there are lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What is wrong.
+    pub reason: String,
+}
+
 /// A value that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UnreadableLine {
@@ -129,6 +151,22 @@ pub struct UnreadableLine {
     pub line: u64,
     /// Why.
     pub reason: String,
+}
+
+impl fmt::Display for UnreadableLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.path, self.line, self.reason)
+    }
+}
+
+impl fmt::Display for DamagedInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": near byte {}: {}", self.byte, self.reason)
+    }
 }
 
 /// What one resource gave.
@@ -217,9 +255,30 @@ impl LossReport {
         }
     }
 
+    pub(super) fn note_skipped(&mut self, path: String, reason: &str) {
+        if let Some(count) = self.skipped.get_mut(reason) {
+            *count += 1;
+        } else {
+            self.skipped.insert(reason.to_owned(), 1);
+        }
+        if self.skipped_files.len() < NAMED {
+            let reason = reason.to_owned();
+            self.skipped_files.push(Skipped { path, reason });
+        }
+    }
+
+    pub(super) fn note_damage(&mut self, path: &str, damage: &Damage) {
+        self.damaged.push(DamagedInput {
+            path: path.to_owned(),
+            byte: damage.byte,
+            line: damage.line,
+            reason: damage.reason.clone(),
+        });
+    }
+
     pub(crate) fn note_unreadable(&mut self, path: &str, line: u64, reason: &str) {
         self.unreadable += 1;
-        if self.unreadable_lines.len() < NAMED_LINES {
+        if self.unreadable_lines.len() < NAMED {
             self.unreadable_lines.push(UnreadableLine {
                 path: path.to_owned(),
                 line,
@@ -295,7 +354,6 @@ impl LossReport {
                 " from which something was dropped",
             ),
             (self.unreadable, "value", " that could not be read"),
-            (self.skipped.len() as u64, "file", " skipped"),
         ];
         for (number, noun, what) in notes.into_iter().filter(|(number, _, _)| *number > 0) {
             line(&mut text, format_args!("  {}{what}", of(number, noun)));
@@ -306,19 +364,24 @@ impl LossReport {
         for (what, count) in &self.notes {
             line(&mut text, format_args!("  {what}: {count}"));
         }
-        for unreadable in &self.unreadable_lines {
-            let UnreadableLine {
-                path,
-                line: number,
-                reason,
-            } = unreadable;
+        for input in &self.damaged {
+            line(&mut text, format_args!("  ends early: {input}"));
+        }
+        for unreadable in self.unreadable_lines.iter().take(SHOWN_LINES) {
+            line(&mut text, format_args!("  unreadable: {unreadable}"));
+        }
+        for (reason, count) in &self.skipped {
+            let of_reason = |file: &&Skipped| file.reason == *reason;
+            let first = self.skipped_files.iter().find(of_reason);
+            let first = first.map_or("", |file| &file.path);
             line(
                 &mut text,
-                format_args!("  unreadable: {path}:{number}: {reason}"),
+                format_args!(
+                    "  skipped {}: {reason}: {first}{}",
+                    of(*count, "file"),
+                    if *count > 1 { ", …" } else { "" }
+                ),
             );
-        }
-        for Skipped { path, reason } in &self.skipped {
-            line(&mut text, format_args!("  skipped: {path}: {reason}"));
         }
         for resource in &self.guessed_plurals {
             line(

@@ -11,6 +11,7 @@ use kymo_model::{Clock, Timestamp};
 use super::item::{Item, ReadItems, What};
 use super::loss::LossReport;
 use crate::Error;
+use crate::input::Damage;
 
 /// Where the time of an event comes from when the stream does not hold it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,25 +43,50 @@ struct Open {
     /// Items read ahead: the next one, and more only where the first could not be read.
     ahead: VecDeque<Item>,
     last_ts: Option<Timestamp>,
+    /// The damage that was told last.
+    damage: Option<Damage>,
 }
 
 impl Open {
     /// Reads up to the first item that can tell whether the stream has times.
-    fn begin(mut source: Box<dyn ReadItems>) -> Result<Self, Error> {
-        let mut ahead = VecDeque::new();
-        while let Some(item) = source.next()? {
-            let tells_nothing = item.recv.is_none() && matches!(item.what, What::Unreadable { .. });
-            ahead.push_back(item);
-            if !tells_nothing || ahead.len() >= READ_AHEAD {
+    fn begin(source: Box<dyn ReadItems>) -> Result<Self, Error> {
+        let mut this = Self {
+            source,
+            ahead: VecDeque::new(),
+            last_ts: None,
+            damage: None,
+        };
+        while let Some(item) = this.read()? {
+            let tells_nothing = tells_no_time(&item);
+            this.last_ts = item.recv;
+            this.ahead.push_back(item);
+            if !tells_nothing || this.ahead.len() >= READ_AHEAD {
                 break;
             }
         }
-        let last_ts = ahead.back().and_then(|item| item.recv);
-        Ok(Self {
-            source,
-            ahead,
-            last_ts,
-        })
+        Ok(this)
+    }
+
+    /// Tells whether nothing was read that should have a time.
+    fn tells_no_time(&self) -> bool {
+        self.last_ts.is_none() && self.ahead.iter().all(tells_no_time)
+    }
+
+    /// Reads an item; damage becomes one.
+    fn read(&mut self) -> Result<Option<Item>, Error> {
+        let error = match self.source.next() {
+            Ok(item) => return Ok(item),
+            Err(error) => error,
+        };
+        let Some((path, damage)) = error.damage() else {
+            return Err(error);
+        };
+        // A reader that comes to the same place again will never get past it.
+        if self.damage.as_ref() == Some(damage) {
+            return Ok(None);
+        }
+        self.damage = Some(damage.clone());
+        Ok(Some(Item::damaged(path, damage)))
     }
 
     /// Takes the next item and reads the one behind it.
@@ -69,10 +95,15 @@ impl Open {
             return Ok(None);
         };
         if self.ahead.is_empty() {
-            self.ahead.extend(self.source.next()?);
+            let next = self.read()?;
+            self.ahead.extend(next);
         }
         Ok(Some(item))
     }
+}
+
+fn tells_no_time(item: &Item) -> bool {
+    item.recv.is_none() && matches!(item.what, What::Unreadable { .. } | What::Damaged(_))
 }
 
 /// How many unreadable values at the start of a stream are passed over to find its times.
@@ -110,7 +141,9 @@ impl Merge {
                 open.push(stream);
             }
         }
-        let has_times = open.iter().all(|stream| stream.last_ts.is_some());
+        let first = open.iter().filter_map(|stream| stream.last_ts).min();
+        let has_times = first.is_some()
+            && (open.iter()).all(|stream| stream.last_ts.is_some() || stream.tells_no_time());
         let mut this = Self {
             queue: VecDeque::new(),
             heap: BinaryHeap::new(),
@@ -123,7 +156,7 @@ impl Merge {
         if has_times {
             let firsts = open.iter().enumerate();
             this.heap = firsts
-                .filter_map(|(index, stream)| Some(Reverse((stream.last_ts?, index))))
+                .filter_map(|(index, stream)| Some(Reverse((stream.last_ts.or(first)?, index))))
                 .collect();
             this.merged = open;
         } else {
@@ -148,7 +181,7 @@ impl Merge {
             let ts = match known {
                 Some(ts) => ts,
                 // Where it belongs is not known either, so that now is as good as any time.
-                None if matches!(item.what, What::Unreadable { .. }) => self.clock.now(),
+                None if tells_no_time(&item) => self.clock.now(),
                 None => self.time(&item.source)?,
             };
             return Ok(Some(Timed {

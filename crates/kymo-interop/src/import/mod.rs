@@ -4,6 +4,7 @@
 //! order ([`merge`]) and folded into what a recorder would have written ([`fold`]).
 
 mod context;
+mod damaged;
 mod detection;
 mod feed;
 mod fold;
@@ -31,12 +32,13 @@ use kymo_store::{LogRecord, SessionInfo, Trace, TraceIdentity, Writer, WriterOpt
 pub(crate) use context::{Context, Opened};
 pub use format::{Format, UnknownFormat};
 pub(crate) use item::{Item, Named, Object, ReadItems, What};
-pub use loss::{Loss, LossCount, LossReport, ResourceCount, Skipped, UnreadableLine};
+pub use loss::{DamagedInput, Loss, LossCount, LossReport, ResourceCount, Skipped, UnreadableLine};
 pub use merge::MissingTimes;
 pub(crate) use redaction::redacted;
 
 use crate::Error;
-use crate::input::{Archives, Budget, Inputs, Limits, Sample};
+use crate::input::{Budget, Inputs, Limits};
+use damaged::Damaged;
 use fold::{Fold, Log};
 use merge::Merge;
 use pipeline::Pipeline;
@@ -81,10 +83,14 @@ impl ImportOptions {
 /// How far an import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// Reading: events taken so far.
+    /// The inputs are read.
     Reading {
-        /// How many.
+        /// How many events were taken so far.
         events: u64,
+        /// How many bytes of the inputs were read so far, before decompression.
+        bytes: u64,
+        /// How many there are in all, as far as that is known: not of a pipe.
+        total: Option<u64>,
     },
     /// Everything is read; the trace is being sealed.
     Sealing,
@@ -151,6 +157,7 @@ fn open(
     options: &ImportOptions,
     context: &Context,
     report: &mut LossReport,
+    progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Result<(Format, Opened), Error> {
     let paths = &options.paths;
     let formats = match &options.format {
@@ -162,19 +169,13 @@ fn open(
         let first = reasons.next().flatten();
         first.filter(|_| reasons.all(|reason| reason.is_some()))
     };
-    let archives = |sample: &Sample<'_>| {
-        let mut answers = formats.iter().map(|format| format.archives(sample));
-        answers
-            .find(|answer| *answer == Archives::Whole)
-            .unwrap_or_default()
-    };
     let inputs = Inputs::find(
         paths,
         &context.limits,
         &context.budget,
         &context.workshop,
         &why_skipped,
-        &archives,
+        &mut || go_on(progress(reading(0, &context.budget))),
     )?;
     if inputs.entries.is_empty() && inputs.damaged.is_empty() {
         return Err(Error::NoInput {
@@ -195,18 +196,14 @@ fn open(
         });
         format
     };
-    for (name, damage) in inputs.damaged {
-        report.note_unreadable(&name, damage.byte, &damage.to_string());
+    for (path, reason) in skipped {
+        report.note_skipped(path, reason);
     }
-    report.skipped = skipped
-        .into_iter()
-        .map(|(path, reason)| Skipped {
-            path,
-            reason: reason.to_owned(),
-        })
-        .collect();
     report.streams = entries.len() as u64;
-    let opened = format.open(entries, context)?;
+    let mut opened = format.open(entries, context)?;
+    if !inputs.damaged.is_empty() {
+        opened.readers.push(Box::new(Damaged::new(inputs.damaged)));
+    }
     report.server_version.clone_from(&opened.server_version);
     Ok((format, opened))
 }
@@ -223,7 +220,7 @@ fn fill(
         dropped: options.policy.dropped(),
         ..LossReport::default()
     };
-    let (format, opened) = open(options, context, &mut report)?;
+    let (format, opened) = open(options, context, &mut report, progress)?;
     let command = format!("import {format}");
     let missing_times = options.missing_times.clone();
     let merge = Merge::new(opened.readers, missing_times, Arc::clone(clock))?;
@@ -259,11 +256,7 @@ fn fill(
             events.set(events.get() + 1);
             fold.take(timed, &mut writer)
         },
-        || {
-            progress(Progress::Reading {
-                events: events.get(),
-            })
-        },
+        || progress(reading(events.get(), &context.budget)),
     )?;
     let mut report = fold.finish(&mut writer)?;
     merge.finish(&mut report);
@@ -299,6 +292,17 @@ fn writer_options() -> WriterOptions {
     }
 }
 
+fn reading(events: u64, budget: &Budget) -> Progress {
+    let total = budget.bytes_total();
+    let read = budget.bytes_read();
+    Progress::Reading {
+        events,
+        // What was closed and opened again may be read twice.
+        bytes: total.map_or(read, |total| read.min(total)),
+        total,
+    }
+}
+
 fn go_on(answer: ControlFlow<()>) -> Result<(), Error> {
     match answer {
         ControlFlow::Continue(()) => Ok(()),
@@ -315,10 +319,11 @@ fn names(paths: &[PathBuf]) -> String {
 }
 
 fn nothing(format: Format, paths: &[PathBuf], report: &LossReport) -> Error {
-    let first = report.unreadable_lines.first().map_or_else(
-        || "there was none".to_owned(),
-        |line| format!("{}:{}: {}", line.path, line.line, line.reason),
-    );
+    let damaged = report.damaged.first().map(ToString::to_string);
+    let unreadable = || report.unreadable_lines.first().map(ToString::to_string);
+    let first = damaged
+        .or_else(unreadable)
+        .unwrap_or_else(|| "there was none".to_owned());
     Error::NoEvent {
         format,
         paths: names(paths),

@@ -42,6 +42,7 @@ pub(crate) struct Budget {
     limits: Limits,
     decoded: Arc<AtomicU64>,
     read: Arc<AtomicU64>,
+    total: Arc<AtomicU64>,
     pool: Arc<Pool>,
 }
 
@@ -52,6 +53,7 @@ impl Budget {
             limits,
             decoded: Arc::default(),
             read: Arc::default(),
+            total: Arc::new(AtomicU64::new(u64::MAX)),
             pool: Arc::default(),
         }
     }
@@ -79,6 +81,18 @@ impl Budget {
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
+
+    /// Returns how many there are in all; `None` before they are found and where a pipe is among
+    /// them.
+    pub(crate) fn bytes_total(&self) -> Option<u64> {
+        Some(self.total.load(Ordering::Relaxed)).filter(|total| *total < u64::MAX)
+    }
+
+    /// Notes how many there are in all.
+    pub(super) fn set_bytes_total(&self, total: Option<u64>) {
+        self.total
+            .store(total.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// A place in an input from which on it cannot be read.
@@ -102,7 +116,7 @@ impl std::error::Error for Damage {}
 
 impl Damage {
     /// Damage at a byte.
-    pub(super) fn new(byte: u64, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(byte: u64, reason: impl Into<String>) -> Self {
         Self {
             byte,
             line: None,

@@ -9,26 +9,29 @@ use kymo_model::Timestamp;
 
 use super::cap::{Budget, Damage, Limits, Metered};
 use super::decode::{self, Compression, Content};
-use super::entry::{Entry, SAMPLE_BYTES, Sample, plain};
+use super::entry::{Entry, plain};
 use super::place::{Once, Part, Place, ReadSeek};
 use super::tar::{self, TarReader};
-use super::{Archives, Inputs, zip};
+use super::{Inputs, zip};
 use crate::Error;
-use crate::vault::Vault;
+use crate::vault::{KeepError, Kept, Vault};
 
 /// How many archives may lie in one another.
 const DEPTH: usize = 4;
 /// How much of a compressed entry of a tape is looked at, to find an archive in it.
 const PEEK_BYTES: usize = 256 << 10;
+/// How much is read between two questions whether to go on.
+const WATCHED_BYTES: usize = 1 << 20;
 
 /// The state of a search.
 pub(super) struct Finder<'a> {
     pub(super) limits: &'a Limits,
     pub(super) budget: &'a Budget,
-    pub(super) archives: &'a dyn Fn(&Sample<'_>) -> Archives,
     pub(super) why_skipped: &'a dyn Fn(&str) -> Option<&'static str>,
     pub(super) vault: Arc<Vault>,
     pub(super) found: Inputs,
+    /// Asked now and then whether to go on.
+    pub(super) go_on: &'a mut dyn FnMut() -> Result<(), Error>,
     /// How many entries the present archive has so far.
     pub(super) entries: usize,
 }
@@ -90,6 +93,7 @@ impl Finder<'_> {
                 self.pipe(&name, own.into_owned(), root, Box::new(file))?;
             }
         }
+        self.budget.set_bytes_total(self.found.bytes);
         Ok(self.found)
     }
 
@@ -146,6 +150,7 @@ impl Finder<'_> {
 
     /// Finds out what a candidate is, and takes it or what is in it.
     fn look(&mut self, candidate: Candidate) -> Result<(), Error> {
+        (self.go_on)()?;
         let unmetered = self.budget.unmetered();
         let shape = candidate
             .place
@@ -155,9 +160,7 @@ impl Finder<'_> {
         let is_plain = shape.compression == Compression::None && candidate.place.is_seekable();
         let is_archive = match shape.content {
             Content::Stream => false,
-            Content::Tar => true,
-            // What is not plain is put aside first, and looked at there.
-            Content::Zip => !is_plain || self.is_opened(&candidate)?,
+            Content::Tar | Content::Zip => true,
         };
         if is_archive && candidate.depth >= DEPTH {
             let reason = "archives are nested too deep";
@@ -199,35 +202,29 @@ impl Finder<'_> {
 
     /// Puts a zip archive that cannot be read from any place aside, and opens it there.
     fn zip_aside(&mut self, mut candidate: Candidate, zip: &mut dyn Read) -> Result<(), Error> {
-        let (kept, ended) = self
-            .vault
-            .keep(zip)
-            .map_err(|source| self.cannot_keep(source))?;
-        if let Some(error) = ended {
-            return self.damaged(&candidate.name, error);
-        }
+        let kept = self.keep(&candidate.name, zip)?;
         candidate.length = kept.length();
         candidate.place = Place::Kept(kept);
-        if self.is_opened(&candidate)? {
-            return self.zip(&candidate);
-        }
-        self.take(candidate);
-        Ok(())
+        self.zip(&candidate)
     }
 
-    /// Tells whether the entries of a zip archive are read, and not the archive itself.
-    fn is_opened(&self, candidate: &Candidate) -> Result<bool, Error> {
-        let unmetered = self.budget.unmetered();
-        let start = candidate
-            .place
-            .open(&unmetered)
-            .and_then(|mut reader| decode::read_start(&mut reader, SAMPLE_BYTES))
-            .map_err(|source| failed(&candidate.name, source))?;
-        let sample = Sample {
-            path: plain(&candidate.path),
-            start: &start,
+    fn keep(&mut self, name: &str, bytes: &mut dyn Read) -> Result<Kept, Error> {
+        let mut watched = Watched {
+            inner: bytes,
+            go_on: &mut *self.go_on,
+            since: 0,
+            stopped: None,
         };
-        Ok((self.archives)(&sample) == Archives::Open)
+        let kept = self.vault.keep(&mut watched);
+        match (kept, watched.stopped) {
+            (_, Some(error)) => Err(error),
+            (Ok(kept), None) => Ok(kept),
+            (Err(KeepError::Read(source)), None) => Err(failed(name, source)),
+            (Err(KeepError::Write(source)), None) => Err(Error::Write {
+                path: self.vault.folder().to_owned(),
+                source,
+            }),
+        }
     }
 
     /// Takes what is no archive, unless its name says that it is something else.
@@ -335,7 +332,15 @@ impl Finder<'_> {
             match member.kind {
                 tar::Kind::Folder => {}
                 tar::Kind::Other => self.found.skipped.push((inside.name, "not a regular file")),
-                tar::Kind::File => self.look(inside)?,
+                tar::Kind::File => {
+                    let end = member.start.saturating_add(member.length);
+                    let known = self.found.entries.len();
+                    self.look(inside)?;
+                    if end > archive.length && self.found.entries.len() > known {
+                        // Whoever reads the entry tells that it ends early.
+                        return Ok(());
+                    }
+                }
             }
         }
     }
@@ -370,18 +375,12 @@ impl Finder<'_> {
             }
             let mut content = tar.content(&member);
             let mut start = Vec::new();
-            let mut ended = None;
             if let Some(reason) = (self.why_skipped)(plain(&inside.path)) {
                 // Only an archive is still of interest.
-                let peek = (&mut content)
-                    .take(decode::START_BYTES as u64)
-                    .read_to_end(&mut start);
-                let more = match decode::compression(&start) {
-                    Compression::None => 0,
-                    _ => PEEK_BYTES as u64,
-                };
-                let peek = peek.and_then(|_| (&mut content).take(more).read_to_end(&mut start));
-                ended = peek.err();
+                let peek = peek(&mut content, &mut start);
+                if let Err(error) = peek {
+                    return self.damaged(&inside.name, error);
+                }
                 let shape = decode::sniff(start.as_slice()).ok();
                 if !shape.is_some_and(|shape| shape.content != Content::Stream) {
                     self.found.skipped.push((inside.name, reason));
@@ -389,17 +388,19 @@ impl Finder<'_> {
                 }
             }
             let mut whole = Cursor::new(start).chain(content);
-            let kept = self.vault.keep(&mut whole);
-            let (kept, error) = kept.map_err(|source| self.cannot_keep(source))?;
-            ended = ended.or(error);
+            let kept = self.keep(&inside.name, &mut whole)?;
             inside.length = kept.length();
+            let damage = kept.damage().cloned();
             inside.place = Place::Kept(kept);
-            if let Some(error) = ended {
-                // What there is of it is read; nothing behind it can be.
-                self.damaged(&inside.name, error)?;
-                return self.look(inside);
-            }
+            let known = self.found.entries.len();
             self.look(inside)?;
+            if let Some(damage) = damage {
+                // Nothing behind it can be found. Whoever reads it tells the damage.
+                if self.found.entries.len() == known {
+                    self.found.damaged.push((archive.name.clone(), damage));
+                }
+                return Ok(());
+            }
         }
     }
 
@@ -471,12 +472,39 @@ impl Finder<'_> {
         self.found.damaged.push((name.to_owned(), damage.clone()));
         Ok(())
     }
+}
 
-    fn cannot_keep(&self, source: io::Error) -> Error {
-        Error::Write {
-            path: self.vault.folder().to_owned(),
-            source,
+/// Reads what is needed of an entry to see whether it is an archive.
+fn peek(content: &mut impl Read, start: &mut Vec<u8>) -> io::Result<()> {
+    let mut more =
+        |length: usize, start: &mut Vec<u8>| content.take(length as u64).read_to_end(start);
+    more(decode::START_BYTES, start)?;
+    if decode::compression(start) != Compression::None {
+        more(PEEK_BYTES, start)?;
+    }
+    Ok(())
+}
+
+/// Asks now and then whether to go on reading.
+struct Watched<'a> {
+    inner: &'a mut dyn Read,
+    go_on: &'a mut dyn FnMut() -> Result<(), Error>,
+    since: usize,
+    stopped: Option<Error>,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.since > WATCHED_BYTES {
+            self.since = 0;
+            if let Err(error) = (self.go_on)() {
+                self.stopped = Some(error);
+                return Err(io::Error::other("stopped"));
+            }
         }
+        let length = self.inner.read(out)?;
+        self.since += length;
+        Ok(length)
     }
 }
 

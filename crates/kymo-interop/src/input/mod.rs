@@ -24,21 +24,10 @@ pub use cap::Limits;
 pub(crate) use cap::{Budget, Damage};
 pub(crate) use documents::{Body, Content, Document, Documents};
 pub(crate) use entry::{Entry, Sample};
-pub(crate) use place::ReadSeek;
 pub(crate) use text::Text;
 
 use crate::Error;
 use crate::vault::Vault;
-
-/// What is done with zip archives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Archives {
-    /// Their entries are read.
-    #[default]
-    Open,
-    /// The format reads them itself.
-    Whole,
-}
 
 /// What was found under the paths that the user gave.
 #[derive(Debug, Default)]
@@ -47,31 +36,31 @@ pub(crate) struct Inputs {
     pub(crate) entries: Vec<Entry>,
     /// What is not read, with the reason.
     pub(crate) skipped: Vec<(String, &'static str)>,
-    /// Archives that could not be read to their end, with the place and the reason.
+    /// Archives of which something could not be found, with the place and the reason.
     pub(crate) damaged: Vec<(String, Damage)>,
     /// How many bytes will be read in all, before decompression; `None` if a pipe is among them.
-    pub(crate) bytes: Option<u64>,
+    bytes: Option<u64>,
 }
 
 impl Inputs {
     /// Looks at every path; folders are walked in the order of names, links in them not followed.
     ///
     /// `why_skipped` is asked with the path of each file of a folder and each entry of an
-    /// archive, except for archives among them; `archives` with the path and the beginning of each zip
-    /// archive. What has to be put aside goes to `workshop`.
+    /// archive, except for archives among them. What has to be put aside goes to `workshop`. `go_on` is
+    /// asked now and then whether the search may go on.
     pub(crate) fn find(
         paths: &[PathBuf],
         limits: &Limits,
         budget: &Budget,
         workshop: &Path,
         why_skipped: &dyn Fn(&str) -> Option<&'static str>,
-        archives: &dyn Fn(&Sample<'_>) -> Archives,
+        go_on: &mut dyn FnMut() -> Result<(), Error>,
     ) -> Result<Self, Error> {
         let finder = find::Finder {
             limits,
             budget,
-            archives,
             why_skipped,
+            go_on,
             vault: Arc::new(Vault::new(workshop)),
             found: Self {
                 bytes: Some(0),

@@ -10,7 +10,7 @@ use super::decode;
 use crate::vault::Kept;
 
 /// A reader that can go to any place.
-pub(crate) trait ReadSeek: Read + Seek + Send {}
+pub(super) trait ReadSeek: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> ReadSeek for T {}
 

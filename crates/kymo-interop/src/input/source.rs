@@ -51,8 +51,6 @@ pub(super) struct Reopened {
     base: u64,
     slot: Option<Arc<Slot>>,
     times_opened: u32,
-    /// What follows the bytes that were put aside.
-    ends_with: Option<io::Error>,
     has_ended: bool,
 }
 
@@ -74,7 +72,6 @@ impl Reopened {
             base: 0,
             slot: None,
             times_opened: 0,
-            ends_with: None,
             has_ended: false,
         }
     }
@@ -97,10 +94,7 @@ impl Reopened {
                 Some(end) => {
                     self.has_ended = true;
                     self.close();
-                    return match self.ends_with.take() {
-                        Some(error) if end.is_ok() => Err(error),
-                        _ => end,
-                    };
+                    return end;
                 }
                 // It was not opened yet, or another one was opened in its place.
                 None => {
@@ -164,12 +158,11 @@ impl Reopened {
         if self.times_opened <= 2 && self.position <= AGAIN_BYTES {
             return Ok((Box::new(decoded), weight));
         }
-        let (kept, ends_with) = self.vault.keep(&mut decoded)?;
+        let kept = self.vault.keep(&mut decoded)?;
         let reader = kept.open();
         self.place = Place::Kept(kept);
         self.base = self.position;
         self.is_plain = Some(true);
-        self.ends_with = ends_with;
         Ok((Box::new(reader), BUFFER_BYTES as u64))
     }
 }
@@ -197,7 +190,7 @@ mod tests {
         if is_packed {
             bytes = zstd::bulk::compress(&bytes, 1).unwrap();
         }
-        let (kept, _) = vault.keep(&mut bytes.as_slice()).unwrap();
+        let kept = vault.keep(&mut bytes.as_slice()).unwrap();
         let entry = Reopened::new(Place::Kept(kept), budget, vault);
         Text::of(Source::Entry(Box::new(entry)))
     }
