@@ -72,11 +72,6 @@ impl Budget {
         &self.pool
     }
 
-    /// Returns the limits.
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// Returns how many bytes of the inputs were read, before decompression.
     pub(crate) fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)

@@ -25,11 +25,13 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Reads from `reader`; the first line has number 1.
+    /// Reads from `reader`.
+    #[cfg(test)]
     pub(crate) fn new(reader: Box<dyn BufRead + Send + 'a>) -> Self {
         Self::of(Source::Reader(reader))
     }
 
+    /// Reads from `source`; the first line has number 1.
     pub(super) fn of(source: Source<'a>) -> Self {
         Self {
             source,
