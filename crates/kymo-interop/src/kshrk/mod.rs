@@ -28,7 +28,7 @@ use std::collections::HashMap;
 
 use crate::Error;
 use crate::import::{Context, Opened, ReadItems};
-use crate::input::{Entry, Sample};
+use crate::input::{Entry, Sample, Text};
 use archive::{ArchiveReader, Files};
 use stream::StreamReader;
 
@@ -52,16 +52,32 @@ pub(crate) fn detect(sample: &Sample<'_>) -> bool {
     if sample.start.starts_with(AGE) {
         return sample.path.ends_with(".kshrk");
     }
-    let head = sample.start.get(..sample.start.len().min(512));
-    let head: String = String::from_utf8_lossy(head.unwrap_or_default())
-        .split_ascii_whitespace()
-        .collect();
-    let is_record = head.contains("\"captured_at\":\"") && head.contains("\"api_path\":\"/");
+    let head = compact(sample.start);
     let is_metadata = head.contains("\"capture_id\":\"") && head.contains("\"captured_at\":\"");
     let is_index = ["{\"entries\":{\"/api", "{\"/api"]
         .iter()
         .any(|start| head.starts_with(start));
-    head.starts_with('{') && (is_record || is_metadata || is_index)
+    is_record(sample.start) || (head.starts_with('{') && (is_metadata || is_index))
+}
+
+/// Takes the blanks out of the beginning.
+fn compact(start: &[u8]) -> String {
+    let head = start.get(..start.len().min(512)).unwrap_or_default();
+    let head = String::from_utf8_lossy(head);
+    head.split_ascii_whitespace().collect()
+}
+
+/// Tells whether a stream begins with a record.
+pub(crate) fn is_record(start: &[u8]) -> bool {
+    let head = compact(start);
+    head.starts_with('{')
+        && head.contains("\"captured_at\":\"")
+        && head.contains("\"api_path\":\"/")
+}
+
+/// Makes a reader of a stream of records.
+pub(crate) fn stream(name: &str, text: Text<'static>, context: &Context) -> Box<dyn ReadItems> {
+    Box::new(StreamReader::new(name, text, context))
 }
 
 /// Makes a reader of each archive and of each stream.
@@ -91,8 +107,8 @@ pub(crate) fn open(entries: Vec<Entry>, context: &Context) -> Result<Opened, Err
                 reason: "encrypted with age; `kshrk decrypt` makes a plain copy".to_owned(),
             });
         }
-        let reader: Box<dyn ReadItems> = Box::new(StreamReader::open(&entry, context)?);
-        opened.readers.push(reader);
+        let text = entry.open(&context.budget)?;
+        opened.readers.push(stream(&entry.name, text, context));
     }
     Ok(opened)
 }

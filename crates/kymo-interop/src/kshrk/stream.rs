@@ -6,7 +6,7 @@ use super::api_path::ApiPath;
 use super::capture::{Capture, OpenList, Place};
 use crate::Error;
 use crate::import::{Context, Item, LossReport, ReadItems};
-use crate::input::{Entry, Text};
+use crate::input::{Damage, Text};
 
 /// A stream of records.
 pub(super) struct StreamReader {
@@ -18,15 +18,15 @@ pub(super) struct StreamReader {
 }
 
 impl StreamReader {
-    /// Opens a stream.
-    pub(super) fn open(entry: &Entry, context: &Context) -> Result<Self, Error> {
-        Ok(Self {
-            name: entry.name.clone(),
-            text: entry.open(&context.budget)?,
-            capture: Capture::new(&entry.name, context.policy, context.limits.value_bytes),
+    /// Reads `text`; `name` is for messages.
+    pub(super) fn new(name: &str, text: Text<'static>, context: &Context) -> Self {
+        Self {
+            name: name.to_owned(),
+            text,
+            capture: Capture::new(name, context.policy, context.limits.value_bytes),
             open: None,
             has_ended: false,
-        })
+        }
     }
 
     /// Reads a record; `false` at the end of the stream.
@@ -76,6 +76,21 @@ impl StreamReader {
         Ok(true)
     }
 
+    /// Takes damage for the end of the stream, which is told.
+    fn give_up(&mut self, source: io::Error) -> Result<(), Error> {
+        let Some(damage) = Damage::of(&source) else {
+            return Err(Error::Read {
+                path: self.name.clone(),
+                source,
+            });
+        };
+        let number = self.text.line();
+        let reason = format!("the rest cannot be read: {damage}");
+        self.capture
+            .unreadable("", Place { ts: None, number }, reason);
+        Ok(())
+    }
+
     fn step(&mut self, mut list: OpenList) -> io::Result<()> {
         if self.capture.step(&mut self.text, &mut list)? {
             self.open = Some(list);
@@ -91,19 +106,17 @@ impl ReadItems for StreamReader {
             if let Some(item) = self.capture.ready.pop_front() {
                 return Ok(Some(item));
             }
+            if self.has_ended {
+                return Ok(None);
+            }
             let read = match self.open.take() {
                 Some(list) => self.step(list).map(|()| true),
                 None => self.record(),
             };
-            let has_more = read.map_err(|source| Error::Read {
-                path: self.name.clone(),
-                source,
-            })?;
-            if has_more {
-                continue;
-            }
-            if self.has_ended {
-                return Ok(None);
+            match read {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(source) => self.give_up(source)?,
             }
             self.capture.end();
             self.has_ended = true;

@@ -8,7 +8,7 @@ use kymo_model::{Certainty, EventType, ObjectText, ResourceType, Scope, Timestam
 
 use crate::Error;
 use crate::import::{Context, Item, Loss, LossReport, Named, Object, ReadItems, What, redacted};
-use crate::input::{Entry, Text};
+use crate::input::{Damage, Entry, Text};
 use crate::json::{Value, read_value, skip_blank, take, typed};
 use crate::kinds;
 
@@ -67,10 +67,9 @@ impl SnapshotReader {
     }
 
     fn read(&mut self) -> io::Result<Option<Item>> {
-        loop {
+        while !matches!(self.place, Place::End) {
             let byte = skip_blank(&mut self.text)?;
             match (&self.place, byte) {
-                (Place::End, _) => return Ok(None),
                 (Place::Start, Some(b'{')) | (Place::Objects(_), Some(b']')) => {
                     take(&mut self.text);
                     self.place = Place::Members;
@@ -91,6 +90,7 @@ impl SnapshotReader {
                 _ => return Ok(Some(self.broken("the snapshot ends early"))),
             }
         }
+        Ok(None)
     }
 
     /// Reads the name of a member, and its value where it holds no objects; the reason if that
@@ -192,10 +192,18 @@ fn named((_, group, version, kind): &(&str, &str, &str, &str)) -> Named {
 
 impl ReadItems for SnapshotReader {
     fn next(&mut self) -> Result<Option<Item>, Error> {
-        self.read().map_err(|source| Error::Read {
-            path: self.source.to_string(),
-            source,
-        })
+        let source = match self.read() {
+            Ok(item) => return Ok(item),
+            Err(source) => source,
+        };
+        let Some(damage) = Damage::of(&source) else {
+            return Err(Error::Read {
+                path: self.source.to_string(),
+                source,
+            });
+        };
+        let reason = format!("the rest cannot be read: {damage}");
+        Ok(Some(self.broken(&reason)))
     }
 
     fn finish(&mut self, report: &mut LossReport) {

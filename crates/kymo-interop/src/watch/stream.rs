@@ -1,32 +1,23 @@
-//! Turns one stream into items: cuts, parses, names and redacts.
+//! Reads a stream of JSON values: cuts them out and has them told.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::io;
 
 use kymo_anonymize::Policy;
-use kymo_model::{Certainty, EventType, ObjectText, Timestamp, WatchLine};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
+use super::meaning::{Meaning, Place, Read};
 use crate::Error;
-use crate::import::{Item, Object, ReadItems, What, redacted};
-use crate::input::Text;
-use crate::json::{Cut, ListReader, Step, next_value, skip_value, typed};
-use crate::naming::Naming;
+use crate::import::{Item, LossReport, ReadItems};
+use crate::input::{Damage, Text};
+use crate::json::{Cut, ListReader, Step, next_value, skip_value};
 
 /// Reads the items of one stream.
-pub(crate) struct StreamReader<'a> {
-    name: Arc<str>,
+pub(super) struct StreamReader<'a> {
     text: Text<'a>,
-    naming: Naming,
-    policy: Policy,
+    meaning: Meaning,
     limit: usize,
     buffer: Vec<u8>,
     list: Option<OpenList>,
-    /// Whether only ADDED came so far in a stream without times: kubectl prints the initial
-    /// list so.
-    is_initial: bool,
+    has_ended: bool,
 }
 
 struct OpenList {
@@ -36,7 +27,7 @@ struct OpenList {
 
 impl<'a> StreamReader<'a> {
     /// Reads `text`; `name` is for messages, `file_stem` may tell the resource.
-    pub(crate) fn new(
+    pub(super) fn new(
         name: &str,
         file_stem: &str,
         text: Text<'a>,
@@ -44,44 +35,35 @@ impl<'a> StreamReader<'a> {
         limit: usize,
     ) -> Self {
         Self {
-            name: Arc::from(name),
             text,
-            naming: Naming::new(file_stem),
-            policy,
+            meaning: Meaning::new(name, file_stem, policy),
             limit,
             buffer: Vec::new(),
             list: None,
-            is_initial: true,
+            has_ended: false,
         }
     }
 
-    fn read(&mut self, buffer: &mut Vec<u8>) -> std::io::Result<Option<Item>> {
-        loop {
-            if self.list.is_some() {
-                if let Some(item) = self.read_list(buffer)? {
-                    return Ok(Some(item));
+    /// Reads on; `false` at the end.
+    fn read(&mut self, buffer: &mut Vec<u8>) -> io::Result<bool> {
+        if self.list.is_some() {
+            self.read_list(buffer)?;
+            return Ok(true);
+        }
+        let line = self.text.line();
+        let Some(cut) = next_value(&mut self.text, buffer, self.limit)? else {
+            return Ok(false);
+        };
+        match cut {
+            Cut::Stray => self.meaning.unreadable(line, None, "not a JSON object"),
+            Cut::TooLong => self.open_list(buffer),
+            Cut::Value => {
+                if self.meaning.value(line, buffer) == Read::List {
+                    self.open_list(buffer);
                 }
-                continue;
-            }
-            let line = self.text.line();
-            let Some(cut) = next_value(&mut self.text, buffer, self.limit)? else {
-                return Ok(None);
-            };
-            match cut {
-                Cut::Stray => {
-                    return Ok(Some(self.unreadable(
-                        line,
-                        None,
-                        "not a JSON object".to_owned(),
-                    )));
-                }
-                Cut::TooLong => self.open_list(buffer),
-                Cut::Value => match self.value(line, buffer) {
-                    Some(item) => return Ok(Some(item)),
-                    None => self.open_list(buffer),
-                },
             }
         }
+        Ok(true)
     }
 
     fn open_list(&mut self, start: &[u8]) {
@@ -92,240 +74,88 @@ impl<'a> StreamReader<'a> {
         });
     }
 
-    /// Reads a complete value; `None` if it is a list.
-    fn value(&mut self, line: u64, bytes: &[u8]) -> Option<Item> {
-        let bytes = bytes.trim_ascii_end();
-        if let Some((recv, event)) = wrapped_event(bytes) {
-            return Some(self.event(line, Some(recv), event));
-        }
-        let wrapped: Wrapped<'_> = match serde_json::from_slice(bytes) {
-            Ok(wrapped) => wrapped,
-            Err(error) => return Some(self.unreadable(line, None, format!("not JSON: {error}"))),
-        };
-        if wrapped.list.is_some() || wrapped.items.is_some() {
-            return None;
-        }
-        if let Some(event) = wrapped.event {
-            let recv = wrapped.recv.as_deref();
-            return Some(self.event(line, recv, event.get().as_bytes()));
-        }
-        if wrapped.r#type.is_some() {
-            return Some(self.event(line, None, bytes));
-        }
-        let reason = "neither a watch event nor a list".to_owned();
-        Some(self.unreadable(line, None, reason))
-    }
-
-    fn event(&mut self, line: u64, recv: Option<&str>, bytes: &[u8]) -> Item {
-        let is_plain = recv.is_none();
-        let recv = match recv.map(str::parse::<Timestamp>).transpose() {
-            Ok(recv) => recv,
-            Err(error) => return self.unreadable(line, None, error.to_string()),
-        };
-        let what = match WatchLine::parse(bytes) {
-            Ok(WatchLine::Event { event_type, object }) => {
-                self.is_initial &= event_type == EventType::Added;
-                let is_listed = is_plain && self.is_initial;
-                return self.object(line, recv, event_type, is_listed, &object, None);
-            }
-            Ok(WatchLine::Bookmark { rv, .. }) => What::Bookmark { rv },
-            Ok(WatchLine::Error(status)) => What::Error {
-                code: status.code,
-                message: status.message,
-            },
-            Err(error) => return self.unreadable(line, recv, error.to_string()),
-        };
-        self.is_initial = false;
-        Item {
-            recv,
-            source: Arc::clone(&self.name),
-            line,
-            named: self.naming.current(),
-            what,
-        }
-    }
-
-    fn object(
-        &mut self,
-        line: u64,
-        recv: Option<Timestamp>,
-        event_type: EventType,
-        is_listed: bool,
-        object: &ObjectText<'_>,
-        list: Option<(&str, &str)>,
-    ) -> Item {
-        let mut head = object.head.clone();
-        let mut text = Cow::Borrowed(object.text);
-        if head.kind.is_empty() || head.api_version.is_empty() {
-            let of_list =
-                list.filter(|(api_version, kind)| !api_version.is_empty() && !kind.is_empty());
-            let of_file = self.naming.fallback();
-            let Some((api_version, kind)) = of_list
-                .map(|(api_version, kind)| (api_version.to_owned(), kind.to_owned()))
-                .or(of_file)
-            else {
-                return self.unreadable(
-                    line,
-                    recv,
-                    "an object without kind or apiVersion".to_owned(),
-                );
-            };
-            text = Cow::Owned(typed(object.text, &mut head, &api_version, &kind));
-        }
-        let Some(named) = self.naming.of(&head) else {
-            return self.unreadable(
-                line,
-                recv,
-                "an object without kind or apiVersion".to_owned(),
-            );
-        };
-        let (body, is_redacted) = match redacted(self.policy, &named.resource, &text) {
-            Ok(redacted) => redacted,
-            Err(reason) => return self.unreadable(line, recv, reason),
-        };
-        let object = Object {
-            event_type,
-            certainty: if is_listed {
-                Certainty::Listed
-            } else {
-                Certainty::Seen
-            },
-            not_before: None,
-            key: head.key(),
-            rv: head.rv,
-            body: Some(body),
-            is_redacted,
-            request: None,
-        };
-        Item {
-            recv,
-            source: Arc::clone(&self.name),
-            line,
-            named: Some(named),
-            what: What::Object(object),
-        }
-    }
-
-    /// Takes a step in the open list; `None` when the step gave nothing to store.
-    fn read_list(&mut self, buffer: &mut Vec<u8>) -> std::io::Result<Option<Item>> {
+    /// Takes a step in the open list.
+    fn read_list(&mut self, buffer: &mut Vec<u8>) -> io::Result<()> {
         let Some(mut list) = self.list.take() else {
-            return Ok(None);
+            return Ok(());
         };
         let line = self.text.line();
         let step = list.reader.step(&mut self.text, buffer, self.limit)?;
-        let recv = list
-            .reader
-            .head
-            .recv
-            .as_deref()
-            .and_then(|recv| recv.parse().ok());
-        let item = match step {
+        let recv = list.reader.head.recv.as_deref();
+        let recv = recv.and_then(|recv| recv.parse().ok());
+        let place = Place { line, recv };
+        match step {
             Step::Item => {
-                let item = self.list_item(line, recv, buffer, &list.reader);
-                list.is_whole &= !matches!(item.what, What::Unreadable { .. });
+                list.is_whole &= self.meaning.list_item(place, buffer, &list.reader.head);
                 self.list = Some(list);
-                item
             }
             Step::TooLong => {
                 list.is_whole = false;
                 self.list = Some(list);
-                self.unreadable(
-                    line,
-                    recv,
-                    format!("an item longer than {} bytes", self.limit),
-                )
+                let reason = format!("an item longer than {} bytes", self.limit);
+                self.meaning.unreadable(line, recv, reason);
             }
             Step::Broken(reason) => {
                 skip_value(&mut self.text)?;
-                self.unreadable(line, recv, reason.to_owned())
+                self.meaning.unreadable(line, recv, reason);
             }
-            Step::End => {
-                let head = list.reader.head;
-                let named = self.naming.of_list(&head.api_version, head.item_kind());
-                let is_complete = list.is_whole && !head.is_partial && !head.item_kind().is_empty();
-                self.is_initial = false;
-                Item {
-                    recv,
-                    source: Arc::clone(&self.name),
-                    line,
-                    named,
-                    what: What::ListEnd {
-                        rv: head.rv,
-                        namespace: None,
-                        is_complete,
-                    },
-                }
-            }
-        };
-        Ok(Some(item))
-    }
-
-    fn list_item(
-        &mut self,
-        line: u64,
-        recv: Option<Timestamp>,
-        bytes: &[u8],
-        list: &ListReader,
-    ) -> Item {
-        match ObjectText::parse(bytes) {
-            Ok(object) if object.head.rv.is_none() => {
-                self.unreadable(line, recv, "an item without a resourceVersion".to_owned())
-            }
-            Ok(object) => {
-                let types = (list.head.api_version.as_str(), list.head.item_kind());
-                self.object(line, recv, EventType::Added, true, &object, Some(types))
-            }
-            Err(error) => self.unreadable(line, recv, error.to_string()),
+            Step::End => self
+                .meaning
+                .end_list(place, &list.reader.head, list.is_whole),
         }
-    }
-
-    fn unreadable(&self, line: u64, recv: Option<Timestamp>, reason: String) -> Item {
-        Item {
-            recv,
-            source: Arc::clone(&self.name),
-            line,
-            named: self.naming.current(),
-            what: What::Unreadable { reason },
-        }
+        Ok(())
     }
 }
 
 impl ReadItems for StreamReader<'_> {
     fn next(&mut self) -> Result<Option<Item>, Error> {
-        let mut buffer = std::mem::take(&mut self.buffer);
-        let item = self.read(&mut buffer).map_err(|source| Error::Read {
-            path: self.name.to_string(),
-            source,
-        });
-        self.buffer = buffer;
-        item
+        loop {
+            if let Some(item) = self.meaning.ready.pop_front() {
+                return Ok(Some(item));
+            }
+            if self.has_ended {
+                return Ok(None);
+            }
+            let mut buffer = std::mem::take(&mut self.buffer);
+            let read = self.read(&mut buffer);
+            self.buffer = buffer;
+            self.has_ended = !go_on(read, &mut self.meaning, self.text.line())?;
+        }
+    }
+
+    fn finish(&mut self, report: &mut LossReport) {
+        self.meaning.report(report);
     }
 }
 
-#[derive(Deserialize)]
-struct Wrapped<'a> {
-    #[serde(borrow)]
-    recv: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    event: Option<&'a RawValue>,
-    list: Option<IgnoredAny>,
-    r#type: Option<IgnoredAny>,
-    items: Option<IgnoredAny>,
-}
-
-/// Takes the wrapper `{"recv":"…","event":` … `}` off a line without parsing what is inside.
-fn wrapped_event(line: &[u8]) -> Option<(&str, &[u8])> {
-    let rest = line.trim_ascii().strip_prefix(b"{\"recv\":\"")?;
-    let end = memchr::memchr2(b'"', b'\\', rest)?;
-    let (recv, rest) = rest.split_at_checked(end)?;
-    let event = rest.strip_prefix(b"\",\"event\":")?.strip_suffix(b"}")?;
-    Some((std::str::from_utf8(recv).ok()?, event))
+/// Takes damage for the end of a stream, which is told.
+pub(super) fn go_on(
+    read: io::Result<bool>,
+    meaning: &mut Meaning,
+    line: u64,
+) -> Result<bool, Error> {
+    let source = match read {
+        Ok(has_more) => return Ok(has_more),
+        Err(source) => source,
+    };
+    let Some(damage) = Damage::of(&source) else {
+        return Err(Error::Read {
+            path: meaning.name().to_owned(),
+            source,
+        });
+    };
+    meaning.unreadable(line, None, format!("the rest cannot be read: {damage}"));
+    Ok(false)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::io::Cursor;
+
+    use kymo_model::{Certainty, EventType};
+
+    use super::*;
+    use crate::import::{Object, What};
 
     fn items(stem: &str, input: &str) -> Vec<Item> {
         let text = Text::new(Box::new(Cursor::new(input.as_bytes().to_vec())));
@@ -490,6 +320,75 @@ mod tests {
         assert!(object(&items[0]).is_redacted);
     }
 
+    #[test]
+    fn bare_objects_are_listed_once_and_then_modified_and_a_new_uid_is_another_object() {
+        let again = POD.replace("\"5\"", "\"6\"");
+        let other = POD.replace("\"u\"", "\"u2\"");
+        let pretty: serde_json::Value = serde_json::from_str(POD).unwrap();
+        let input = format!(
+            "{pretty:#}\n{again}\n{other}\n{{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{{}},\"code\":410,\"message\":\"too old\"}}\n"
+        );
+        let items = items("", &input);
+        let told: Vec<_> = items[..4]
+            .iter()
+            .map(|item| {
+                let object = object(item);
+                (object.event_type, object.certainty, object.key.uid.as_str())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (EventType::Added, Certainty::Listed, "u"),
+                (EventType::Modified, Certainty::Seen, "u"),
+                (EventType::Deleted, Certainty::Inferred, "u"),
+                (EventType::Added, Certainty::Listed, "u2"),
+            ]
+        );
+        assert!(matches!(&items[4].what, What::Error { code: 410, .. }));
+    }
+
+    #[test]
+    fn tables_and_metadata_alone_are_refused_with_the_reason() {
+        let of = |kind: &str| {
+            format!(
+                "{{\"kind\":\"{kind}\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{{\"name\":\"a\"}},\"rows\":[]}}"
+            )
+        };
+        let (table, partial) = (of("Table"), of("PartialObjectMetadata"));
+        let input = format!("{{\"type\":\"ADDED\",\"object\":{table}}}\n{table}\n{partial}\n");
+        let items = items("core_v1_pods", &input);
+        for (item, part) in items.iter().zip(["a table", "a table", "the metadata"]) {
+            assert!(reason(item).starts_with(part), "{}", reason(item));
+        }
+        assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn the_initial_events_of_a_watch_end_as_a_list_does() {
+        let event = |event_type: &str, object: &str| {
+            format!("{{\"type\":\"{event_type}\",\"object\":{object}}}\n")
+        };
+        let end = r#"{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"9","annotations":{"k8s.io/initial-events-end":"true"}}}"#;
+        let input = [
+            event("ADDED", POD),
+            event("BOOKMARK", end),
+            event("ADDED", &POD.replace("\"u\"", "\"u2\"")),
+            event("BOOKMARK", end),
+        ];
+        let items = items("", &input.concat());
+        assert_eq!(object(&items[0]).certainty, Certainty::Listed);
+        assert!(matches!(
+            &items[1].what,
+            What::ListEnd {
+                is_complete: true,
+                ..
+            }
+        ));
+        assert_eq!(object(&items[2]).certainty, Certainty::Seen);
+        assert!(matches!(&items[3].what, What::Bookmark { .. }));
+    }
+
     /// Every form that is read, one after the other.
     fn sample() -> Vec<u8> {
         let pretty: serde_json::Value = serde_json::from_str(POD).unwrap();
@@ -503,7 +402,7 @@ mod tests {
     }
 
     fn read_all(bytes: Vec<u8>, capacity: usize) -> Vec<Item> {
-        let reader = std::io::BufReader::with_capacity(capacity, Cursor::new(bytes));
+        let reader = io::BufReader::with_capacity(capacity, Cursor::new(bytes));
         let text = Text::new(Box::new(reader));
         let mut stream = StreamReader::new("in", "", text, Policy::default(), 400);
         let mut items = Vec::new();

@@ -11,8 +11,8 @@ use kymo_interop::{Error, Format, ImportOptions, LossReport, MissingTimes, impor
 use kymo_model::{Certainty, Clock, EventType, ManualClock, Timestamp};
 use kymo_store::Trace;
 use serde::Deserialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::support::{import_as, run, shared_data};
 
@@ -451,4 +451,117 @@ fn the_same_input_and_seed_give_one_file_that_is_a_trace() {
     };
     run(&again).unwrap();
     assert!(fs::read(&options.output).unwrap() == fs::read(&again.output).unwrap());
+}
+
+/// The events of the fixture's pods, in their order.
+fn pod_events() -> Vec<Value> {
+    let text = fs::read_to_string(fixture().join("core_v1_pods.ndjson")).unwrap();
+    let lines = text
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(line).unwrap() });
+    let events = lines.map(|mut line| line["event"].take());
+    events.filter(|event| event["type"] != "BOOKMARK").collect()
+}
+
+fn import_text(name: &str, text: &str) -> (LossReport, Vec<(String, Value)>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    fs::write(&path, text).unwrap();
+    let output = folder.path().join("out.kymo");
+    let mut options = watch(vec![path], output.clone());
+    options.missing_times = MissingTimes::Counted {
+        start: Timestamp(1_000_000_000),
+        interval: std::time::Duration::from_millis(1),
+    };
+    let report = run(&options).unwrap();
+    let trace = Trace::open(&output).unwrap();
+    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
+    rows.sort_by_key(|row| row.seq);
+    let told = rows.into_iter().map(|row| {
+        let event = row.event;
+        let word = format!("{} {}", event.certainty, event.event_type);
+        let body = serde_json::from_slice(&event.body.unwrap()).unwrap();
+        (word, body)
+    });
+    (report, told.collect())
+}
+
+#[test]
+fn events_are_the_same_as_json_lines_as_pretty_json_and_as_yaml_documents() {
+    let events = pod_events();
+    let lines: Vec<String> = events.iter().map(Value::to_string).collect();
+    let pretty: Vec<String> = events.iter().map(|event| format!("{event:#}")).collect();
+    let yaml: Vec<String> = events
+        .iter()
+        .map(|event| {
+            let (object, kind) = (&event["object"], &event["type"]);
+            serde_saphyr::to_string(&json!({"object": object, "type": kind})).unwrap()
+        })
+        .collect();
+    let (report, expected) = import_text("events.json", &lines.join("\n"));
+    assert_eq!((report.unreadable, expected.len()), (0, events.len()));
+    assert!(report.losses.is_empty());
+    for (name, text) in [
+        ("events.json", pretty.join("\n")),
+        ("events.yaml", yaml.join("---\n")),
+    ] {
+        let (report, told) = import_text(name, &text);
+        assert_eq!(report.unreadable, 0, "{}", report.summary());
+        assert!(told == expected, "{name}");
+    }
+}
+
+#[test]
+fn bare_objects_give_the_versions_but_no_deletion() {
+    let events = pod_events();
+    let objects: Vec<Value> = events.iter().map(|event| event["object"].clone()).collect();
+    let json: Vec<String> = objects
+        .iter()
+        .map(|object| format!("{object:#}\n"))
+        .collect();
+    let yaml: Vec<String> = objects
+        .iter()
+        .map(|object| serde_saphyr::to_string(object).unwrap())
+        .collect();
+    for (name, text) in [
+        ("pods.json", json.concat()),
+        ("pods.yaml", yaml.join("---\n")),
+    ] {
+        let (report, told) = import_text(name, &text);
+        assert_eq!(report.unreadable, 0, "{}", report.summary());
+        let mut seen = std::collections::BTreeSet::new();
+        let expected: Vec<(String, Value)> = objects
+            .iter()
+            .map(|object| {
+                let uid = object["metadata"]["uid"].to_string();
+                let word = if seen.insert(uid) {
+                    "listed ADDED"
+                } else {
+                    "seen MODIFIED"
+                };
+                (word.to_owned(), object.clone())
+            })
+            .collect();
+        assert_eq!(told.len(), expected.len());
+        assert!(told == expected, "{name}");
+        let lost: Vec<u64> = report.losses.iter().map(|loss| loss.count).collect();
+        assert_eq!(lost, [objects.len() as u64]);
+    }
+}
+
+#[test]
+fn records_of_k8shark_are_read_as_their_own_format_reads_them() {
+    let lines: Vec<String> = pod_events()
+        .iter()
+        .enumerate()
+        .map(|(index, event)| {
+            let time = format!("2026-11-21T02:08:{:02}Z", index + 10);
+            let path = "/api/v1/namespaces/edge-gateway/pods";
+            json!({"id": "x", "captured_at": time, "api_path": path, "event_type": event["type"], "http_method": "GET", "response_code": 200, "response_body": event["object"]}).to_string()
+        })
+        .collect();
+    let (report, told) = import_text("records.ndjson", &lines.join("\n"));
+    assert_eq!((report.unreadable, report.missing_times), (0, 0));
+    assert_eq!(told.len(), lines.len());
+    assert!(told.iter().all(|(word, _)| word.starts_with("seen ")));
 }
