@@ -9,7 +9,9 @@
 
 mod hash;
 mod objects;
+mod part_maps;
 mod parts;
+mod pod;
 mod pods;
 mod reader;
 mod replay;

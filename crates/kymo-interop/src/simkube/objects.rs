@@ -1,22 +1,25 @@
 //! The objects that are there while a trace is told, and the uids that they get.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use kymo_model::{Certainty, EventType, ObjectHead, ObjectKey, Timestamp};
 use serde_json::Value;
 
 use super::hash;
-use super::pods::Pod;
+use super::pod::Pod;
 use super::templates::Templates;
 use super::trace::{Gvk, Tracked, Who};
 use crate::import::{Named, Object, minted};
+use crate::kinds;
 use crate::naming::Naming;
 
 /// The live objects of all traces of an import.
 #[derive(Debug)]
 pub(super) struct Objects {
     naming: Naming,
+    /// The kinds of which objects have come.
+    seen: HashSet<Gvk>,
     live: HashMap<Who, Live>,
     /// How many objects of a name were deleted, by the number of the name.
     deleted: HashMap<u64, u32>,
@@ -70,6 +73,7 @@ impl Objects {
     pub(super) fn new() -> Self {
         Self {
             naming: Naming::new(""),
+            seen: HashSet::new(),
             live: HashMap::new(),
             deleted: HashMap::new(),
         }
@@ -83,6 +87,14 @@ impl Objects {
             namespace: namespace.to_owned(),
             ..ObjectHead::default()
         })
+    }
+
+    /// Finds the resource of a kind whose objects have come, or that Kubernetes has itself: of
+    /// others it is not known whether they live in namespaces.
+    pub(super) fn known(&mut self, gvk: &Gvk) -> Option<Arc<Named>> {
+        let (group, _) = kinds::split_api_version(&gvk.api_version);
+        let is_known = self.seen.contains(gvk) || kinds::by_kind(group, &gvk.kind).is_some();
+        is_known.then(|| self.named(gvk, "any")).flatten()
     }
 
     pub(super) fn live(&self, who: &Who) -> Option<&Live> {
@@ -123,6 +135,9 @@ impl Objects {
             }
             _ => Source::Nothing,
         };
+        if !self.seen.contains(&who.gvk) {
+            self.seen.insert(who.gvk.clone());
+        }
         let ended = self.live.remove(who).map(|live| live.ended);
         let live = Live {
             uid: key.uid.clone(),

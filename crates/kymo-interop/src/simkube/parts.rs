@@ -11,34 +11,9 @@ use serde::de::{
 };
 use serde_json::Value;
 
+use super::part_maps::{Index, Lifecycles};
 use super::shelf::Shelf;
-use super::trace::{Config, Lifecycle, VERSION};
-
-/// What a part of a trace is read into.
-macro_rules! part {
-    ($(#[$attribute:meta])* $name:ident, $expects:literal, { $($visit:item)* }) => {
-        $(#[$attribute])*
-        pub(super) struct $name<'a>(pub(super) &'a mut Shelf);
-
-        impl<'de> DeserializeSeed<'de> for $name<'_> {
-            type Value = ();
-
-            fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-                from.deserialize_any(self)
-            }
-        }
-
-        impl<'de> Visitor<'de> for $name<'_> {
-            type Value = ();
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($expects)
-            }
-
-            $($visit)*
-        }
-    };
-}
+use super::trace::{Config, VERSION};
 
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
@@ -60,60 +35,94 @@ const PARTS: [(Part, &str); 5] = [
     (Part::PodLifecycles, "pod_lifecycles"),
 ];
 
-part! {
-    /// A whole trace.
-    TraceParts, "a SimKube trace", {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            let mut seen = Vec::with_capacity(PARTS.len());
-            while let Some(part) = map.next_key::<Part>()? {
-                self.0.begin();
-                let name = PARTS.iter().find(|(known, _)| *known == part);
-                if let Some((part, name)) = name {
-                    if seen.contains(part) {
-                        return Err(A::Error::duplicate_field(name));
-                    }
-                    seen.push(*part);
-                }
-                match part {
-                    Part::Version => self.0.take_version(map.next_value()?)?,
-                    Part::Config => self.0.take_config(Config::of(&map.next_value::<Value>()?)),
-                    Part::Events => map.next_value_seed(Events(self.0))?,
-                    Part::Index => map.next_value_seed(Index(self.0))?,
-                    Part::PodLifecycles => map.next_value_seed(Lifecycles(self.0))?,
-                    Part::Unknown => { map.next_value::<IgnoredAny>()?; }
-                }
-                self.0.begin();
-            }
-            for (part, name) in PARTS {
-                if !seen.contains(&part) {
-                    return Err(A::Error::missing_field(name));
-                }
-            }
-            Ok(())
-        }
+/// A whole trace.
+pub(super) struct TraceParts<'a>(pub(super) &'a mut Shelf);
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-            let missing = |at| A::Error::invalid_length(at, &"five parts");
-            self.0.take_version(seq.next_element()?.ok_or_else(|| missing(0))?)?;
-            let config: Value = seq.next_element()?.ok_or_else(|| missing(1))?;
-            self.0.take_config(Config::of(&config));
-            seq.next_element_seed(Events(self.0))?.ok_or_else(|| missing(2))?;
-            seq.next_element_seed(Index(self.0))?.ok_or_else(|| missing(3))?;
-            seq.next_element_seed(Lifecycles(self.0))?.ok_or_else(|| missing(4))?;
-            Ok(())
-        }
+impl<'de> DeserializeSeed<'de> for TraceParts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
     }
 }
 
-part! {
-    /// The array of events.
-    Events, "an array of events", {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-            loop {
-                self.0.begin();
-                if seq.next_element_seed(TraceEvent(self.0))?.is_none() {
-                    return Ok(());
+impl<'de> Visitor<'de> for TraceParts<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a SimKube trace")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = Vec::with_capacity(PARTS.len());
+        while let Some(part) = map.next_key::<Part>()? {
+            self.0.begin();
+            let name = PARTS.iter().find(|(known, _)| *known == part);
+            if let Some((part, name)) = name {
+                if seen.contains(part) {
+                    return Err(A::Error::duplicate_field(name));
                 }
+                seen.push(*part);
+            }
+            match part {
+                Part::Version => self.0.take_version(map.next_value()?)?,
+                Part::Config => self.0.take_config(Config::of(&map.next_value::<Value>()?)),
+                Part::Events => map.next_value_seed(Events(self.0))?,
+                Part::Index => map.next_value_seed(Index(self.0))?,
+                Part::PodLifecycles => map.next_value_seed(Lifecycles(self.0))?,
+                Part::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+            self.0.begin();
+        }
+        for (part, name) in PARTS {
+            if !seen.contains(&part) {
+                return Err(A::Error::missing_field(name));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let missing = |at| A::Error::invalid_length(at, &"five parts");
+        self.0
+            .take_version(seq.next_element()?.ok_or_else(|| missing(0))?)?;
+        let config: Value = seq.next_element()?.ok_or_else(|| missing(1))?;
+        self.0.take_config(Config::of(&config));
+        seq.next_element_seed(Events(self.0))?
+            .ok_or_else(|| missing(2))?;
+        seq.next_element_seed(Index(self.0))?
+            .ok_or_else(|| missing(3))?;
+        seq.next_element_seed(Lifecycles(self.0))?
+            .ok_or_else(|| missing(4))?;
+        Ok(())
+    }
+}
+
+/// The array of events.
+struct Events<'a>(&'a mut Shelf);
+
+impl<'de> DeserializeSeed<'de> for Events<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Events<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of events")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        loop {
+            self.0.begin();
+            if seq.next_element_seed(TraceEvent(self.0))?.is_none() {
+                return Ok(());
             }
         }
     }
@@ -129,49 +138,67 @@ enum EventPart {
     Unknown,
 }
 
-part! {
-    /// One event.
-    TraceEvent, "an event", {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            let (mut ts, mut has_applied, mut has_deleted) = (None, false, false);
-            while let Some(part) = map.next_key::<EventPart>()? {
-                match part {
-                    EventPart::Ts if ts.is_some() => return Err(A::Error::duplicate_field("ts")),
-                    EventPart::Ts => ts = Some(map.next_value()?),
-                    EventPart::AppliedObjs if has_applied => {
-                        return Err(A::Error::duplicate_field("applied_objs"));
-                    }
-                    EventPart::AppliedObjs => {
-                        has_applied = true;
-                        map.next_value_seed(applied(self.0))?;
-                    }
-                    EventPart::DeletedObjs if has_deleted => {
-                        return Err(A::Error::duplicate_field("deleted_objs"));
-                    }
-                    EventPart::DeletedObjs => {
-                        has_deleted = true;
-                        map.next_value_seed(deleted(self.0))?;
-                    }
-                    EventPart::Unknown => { map.next_value::<IgnoredAny>()?; }
+/// One event.
+struct TraceEvent<'a>(&'a mut Shelf);
+
+impl<'de> DeserializeSeed<'de> for TraceEvent<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TraceEvent<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an event")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (mut ts, mut has_applied, mut has_deleted) = (None, false, false);
+        while let Some(part) = map.next_key::<EventPart>()? {
+            match part {
+                EventPart::Ts if ts.is_some() => return Err(A::Error::duplicate_field("ts")),
+                EventPart::Ts => ts = Some(map.next_value()?),
+                EventPart::AppliedObjs if has_applied => {
+                    return Err(A::Error::duplicate_field("applied_objs"));
+                }
+                EventPart::AppliedObjs => {
+                    has_applied = true;
+                    map.next_value_seed(applied(self.0))?;
+                }
+                EventPart::DeletedObjs if has_deleted => {
+                    return Err(A::Error::duplicate_field("deleted_objs"));
+                }
+                EventPart::DeletedObjs => {
+                    has_deleted = true;
+                    map.next_value_seed(deleted(self.0))?;
+                }
+                EventPart::Unknown => {
+                    map.next_value::<IgnoredAny>()?;
                 }
             }
-            let ts = ts.ok_or_else(|| A::Error::missing_field("ts"))?;
-            if !has_applied {
-                return Err(A::Error::missing_field("applied_objs"));
-            }
-            if !has_deleted {
-                return Err(A::Error::missing_field("deleted_objs"));
-            }
-            self.0.end_event(ts).map_err(A::Error::custom)
         }
+        let ts = ts.ok_or_else(|| A::Error::missing_field("ts"))?;
+        if !has_applied {
+            return Err(A::Error::missing_field("applied_objs"));
+        }
+        if !has_deleted {
+            return Err(A::Error::missing_field("deleted_objs"));
+        }
+        self.0.end_event(ts).map_err(A::Error::custom)
+    }
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-            let missing = |at| A::Error::invalid_length(at, &"three parts");
-            let ts = seq.next_element()?.ok_or_else(|| missing(0))?;
-            seq.next_element_seed(applied(self.0))?.ok_or_else(|| missing(1))?;
-            seq.next_element_seed(deleted(self.0))?.ok_or_else(|| missing(2))?;
-            self.0.end_event(ts).map_err(A::Error::custom)
-        }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let missing = |at| A::Error::invalid_length(at, &"three parts");
+        let ts = seq.next_element()?.ok_or_else(|| missing(0))?;
+        seq.next_element_seed(applied(self.0))?
+            .ok_or_else(|| missing(1))?;
+        seq.next_element_seed(deleted(self.0))?
+            .ok_or_else(|| missing(2))?;
+        self.0.end_event(ts).map_err(A::Error::custom)
     }
 }
 
@@ -221,172 +248,6 @@ fn deleted(shelf: &mut Shelf) -> Objects<'_> {
     Objects {
         shelf,
         are_deleted: true,
-    }
-}
-
-part! {
-    /// The hashes of the objects, by kind.
-    Index, "a map of kinds", {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            while let Some(gvk) = map.next_key::<String>()? {
-                map.next_value_seed(IndexOf(self.0, &gvk))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-/// The hashes of the objects of a kind.
-struct IndexOf<'a>(&'a mut Shelf, &'a str);
-
-impl<'de> DeserializeSeed<'de> for IndexOf<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for IndexOf<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of names and hashes")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        loop {
-            self.0.begin();
-            let Some((name, hash)) = map.next_entry::<String, u64>()? else {
-                return Ok(());
-            };
-            self.0
-                .take_index(self.1, &name, hash)
-                .map_err(A::Error::custom)?;
-        }
-    }
-}
-
-/// The owner of lifecycles: two texts in an array, which JSON cannot have as a key.
-enum OwnerKey {
-    Pair(String, String),
-    Text,
-}
-
-impl<'de> Deserialize<'de> for OwnerKey {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Pair;
-
-        impl<'de> Visitor<'de> for Pair {
-            type Value = OwnerKey;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a kind and a name")
-            }
-
-            fn visit_str<E>(self, _: &str) -> Result<OwnerKey, E> {
-                Ok(OwnerKey::Text)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OwnerKey, A::Error> {
-                let missing = |at| A::Error::invalid_length(at, &"a kind and a name");
-                let gvk = seq.next_element()?.ok_or_else(|| missing(0))?;
-                let name = seq.next_element()?.ok_or_else(|| missing(1))?;
-                Ok(OwnerKey::Pair(gvk, name))
-            }
-        }
-
-        from.deserialize_any(Pair)
-    }
-}
-
-part! {
-    /// The lifecycles of pods, by owner.
-    Lifecycles, "a map of owners", {
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-            loop {
-                self.0.begin();
-                match map.next_key::<OwnerKey>()? {
-                    Some(OwnerKey::Pair(gvk, name)) => {
-                        map.next_value_seed(LifecyclesOf(self.0, &gvk, &name))?;
-                    }
-                    Some(OwnerKey::Text) => {
-                        map.next_value::<IgnoredAny>()?;
-                        self.0.lose_lifecycle("its owner is written as text, as JSON must");
-                    }
-                    None => return Ok(()),
-                }
-            }
-        }
-    }
-}
-
-/// The lifecycles of the pods of an owner, by the hash of the pod's spec.
-struct LifecyclesOf<'a>(&'a mut Shelf, &'a str, &'a str);
-
-impl<'de> DeserializeSeed<'de> for LifecyclesOf<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LifecyclesOf<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map of hashes")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Self(shelf, gvk, name) = self;
-        while let Some(hash) = map.next_key::<u64>()? {
-            map.next_value_seed(LifecyclesOfHash {
-                shelf,
-                gvk,
-                name,
-                hash,
-            })?;
-        }
-        Ok(())
-    }
-}
-
-struct LifecyclesOfHash<'a> {
-    shelf: &'a mut Shelf,
-    gvk: &'a str,
-    name: &'a str,
-    hash: u64,
-}
-
-impl<'de> DeserializeSeed<'de> for LifecyclesOfHash<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
-        from.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LifecyclesOfHash<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of lifecycles")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        let mut sequence = 0;
-        loop {
-            self.shelf.begin();
-            let Some(lifecycle) = seq.next_element::<Lifecycle>()? else {
-                return Ok(());
-            };
-            self.shelf
-                .take_lifecycle((self.gvk, self.name), self.hash, sequence, lifecycle)
-                .map_err(A::Error::custom)?;
-            sequence += 1;
-        }
     }
 }
 

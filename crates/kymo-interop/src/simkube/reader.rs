@@ -66,7 +66,8 @@ impl ReadItems for TraceReader {
                 Some((due, replay))
             });
             let Some((_, replay)) = due.min_by_key(|(due, _)| *due) else {
-                return Ok(None);
+                let mut replays = self.replays.iter_mut();
+                return Ok(replays.find_map(|replay| replay.end(&mut self.objects)));
             };
             replay.step(&mut self.objects, &mut self.out)?;
         }

@@ -227,7 +227,7 @@ impl Replay {
         let object = object(EventType::Deleted, certainty, None, key, body, is_redacted);
         self.tell(at, recv, named, What::Object(object), out);
         for pod in ended {
-            out.extend(self.pods.collect(ts, &pod));
+            out.push_back(self.pods.collect(ts, &pod, objects));
         }
     }
 
@@ -267,7 +267,7 @@ impl Replay {
             return;
         };
         for gvk in self.listed.take().into_iter().flatten() {
-            let Some(named) = objects.named(&gvk, "any") else {
+            let Some(named) = objects.known(&gvk) else {
                 continue;
             };
             // A filter of the export may have left objects out.
@@ -311,9 +311,13 @@ impl Replay {
             .or_else(|| tracked.get(&format!("/{gvk}")))
     }
 
+    /// Tells, once and at the end, what is missing in the order of time.
+    pub(super) fn end(&mut self, objects: &mut Objects) -> Option<Item> {
+        self.pods.finish(objects)
+    }
+
     /// Tells what could not be carried over.
     pub(super) fn finish(&mut self, report: &mut LossReport) {
-        self.pods.finish();
         let is_told = !self.config.tracked_objects.is_empty();
         if let Some(config) = serde_json::to_value(&self.config).ok().filter(|_| is_told) {
             report.settings.insert(self.source.to_string(), config);

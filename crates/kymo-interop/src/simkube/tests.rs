@@ -659,7 +659,7 @@ fn a_trace_that_is_cut_anywhere_is_refused() {
             "{length}: {error}"
         );
     }
-    assert_eq!(items(folder.path(), &bytes).unwrap(), 7);
+    assert_eq!(items(folder.path(), &bytes).unwrap(), 8);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! times; a pod is added when it was created, modified when it was scheduled and deleted when it
 //! was deleted. What the zero is no table tells: it is asked for.
 
+mod loading;
 mod objects;
 mod reader;
 mod rows;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use kymo_interop::{Error, Format, ImportOptions, Loss, LossReport};
-use kymo_model::{Certainty, Event, Timestamp};
+use kymo_model::{Certainty, CoverageState, Event, Timestamp};
 use kymo_store::Trace;
 use serde_json::{Map, Value, json};
 
@@ -382,6 +382,15 @@ fn the_lifecycles_of_a_cron_job_become_pods_of_its_template() {
     let template = &body(owner)["spec"]["jobTemplate"]["spec"]["template"];
     assert_eq!(template["metadata"]["creationTimestamp"], Value::Null);
     assert_eq!(pod["metadata"].get("creationTimestamp"), None);
+    // That pods are made up is told as well where one looks for what is missing.
+    let feeds = trace.feeds();
+    let gap = trace
+        .coverage()
+        .into_iter()
+        .find(|row| row.state == CoverageState::Uncertain)
+        .unwrap();
+    assert_eq!(feeds[&gap.feed.unwrap()].resource.resource, "pods");
+    assert_eq!(gap.from_ts, Some(first.ts));
     // The template does not have it, but the hash says that the pod did.
     assert_eq!(template["spec"].get("enableServiceLinks"), None);
     assert_eq!(pod["spec"]["enableServiceLinks"], true);
