@@ -1,5 +1,7 @@
 //! Reads tables and puts what their rows say in the order of time.
 
+use std::io;
+
 use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,11 @@ use crate::input::Entry;
 use crate::metered::{Meter, Metered};
 use crate::sorting::{Sorted, Sorting};
 use crate::spool::{Spool, Unspool};
+
+/// Titles of an unknown table that are shown.
+const SHOWN_TITLES: usize = 30;
+/// Letters of each.
+const SHOWN_LETTERS: usize = 40;
 
 /// What a row says of one time. The first in order is the first to be told.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -53,6 +60,7 @@ pub(super) struct Rows {
     changes: Sorting<Change>,
     bad: Spool,
     report: LossReport,
+    damage: Vec<Error>,
     /// The last time at which a pod that ran was deleted, and how many were then.
     last_deleted: Option<(i64, u64)>,
     unit_name: &'static str,
@@ -65,6 +73,8 @@ pub(super) struct Ordered {
     pub(super) bad: Unspool,
     /// What the files do not tell.
     pub(super) report: LossReport,
+    /// The files that cannot be read to their end.
+    pub(super) damage: Vec<Error>,
     /// The unit of the times in words.
     pub(super) unit_name: &'static str,
 }
@@ -76,6 +86,7 @@ impl Rows {
             changes: Sorting::new(&context.workshop),
             bad: Spool::create(&context.workshop)?,
             report: LossReport::default(),
+            damage: Vec::new(),
             last_deleted: None,
             unit_name: "",
         })
@@ -92,58 +103,53 @@ impl Rows {
             changes: self.changes.finish()?,
             bad: self.bad.rewind()?,
             report: self.report,
+            damage: self.damage,
             unit_name: self.unit_name,
         })
     }
 
-    /// Reads a file; `file` is its number.
+    /// Reads a file, up to its damage if it has any; `file` is its number.
     pub(super) fn read(
         &mut self,
         file: usize,
         entry: &Entry,
         context: &Context,
     ) -> Result<(), Error> {
-        let name = &entry.name;
+        match self.read_rows(file, entry, context) {
+            Err(error) if error.damage().is_some() => {
+                self.damage.push(error);
+                Ok(())
+            }
+            done => done,
+        }
+    }
+
+    fn read_rows(&mut self, file: usize, entry: &Entry, context: &Context) -> Result<(), Error> {
         let meter = Meter::new(context.limits.value_bytes);
         let text = Metered::new(entry.open(&context.budget)?, meter.clone());
         let mut csv = csv::ReaderBuilder::new();
         let mut csv = csv.has_headers(false).flexible(true).from_reader(text);
         let mut record = ByteRecord::new();
-        let mut read = |record: &mut ByteRecord| {
+        let mut next = |record: &mut ByteRecord| {
             meter.begin();
             csv.read_byte_record(record).map_err(|error| Error::Read {
-                path: name.clone(),
-                source: error.into(),
+                path: entry.name.clone(),
+                source: match error.into_kind() {
+                    csv::ErrorKind::Io(source) => source,
+                    kind => io::Error::new(io::ErrorKind::InvalidData, format!("{kind:?}")),
+                },
             })
         };
-        read(&mut record)?;
-        let titles = titles(&record);
-        let Some(layout) = Layout::of(&titles) else {
-            let titles: Vec<_> = titles
-                .iter()
-                .take(30)
-                .map(|title| format!("`{}`", title.chars().take(40).collect::<String>()))
-                .collect();
-            return Err(Error::Malformed {
-                path: name.clone(),
-                place: "line 1".to_owned(),
-                reason: format!(
-                    "its columns ({}) are those of no table that is known: {}",
-                    titles.join(", "),
-                    tables::known(),
-                ),
-            });
-        };
+        next(&mut record)?;
+        let layout = layout(&entry.name, &record)?;
         self.unit_name = layout.table.unit_name;
-        let mut count = 0;
-        while read(&mut record)? {
+        while next(&mut record)? {
             let line = record.position().map_or(0, csv::Position::line);
             self.take(file, line, &layout, &record)?;
-            count += 1;
-        }
-        for title in &layout.unknown {
-            let why = format!("the column `{title}` is not known");
-            self.report.lose(Loss::Fields, &why, count);
+            for title in &layout.unknown {
+                let why = format!("the column `{title}` is not known");
+                self.report.lose(Loss::Fields, &why, 1);
+            }
         }
         Ok(())
     }
@@ -192,6 +198,27 @@ impl Rows {
             _ => Some((at, 1)),
         };
     }
+}
+
+/// Finds the table of a file by its first line.
+fn layout(name: &str, record: &ByteRecord) -> Result<Layout, Error> {
+    let titles = titles(record);
+    Layout::of(&titles).ok_or_else(|| {
+        let shown = titles.iter().take(SHOWN_TITLES);
+        let shown: Vec<String> = shown
+            .map(|title| title.chars().take(SHOWN_LETTERS).collect::<String>())
+            .map(|title| format!("`{title}`"))
+            .collect();
+        Error::Malformed {
+            path: name.to_owned(),
+            place: "line 1".to_owned(),
+            reason: format!(
+                "its columns ({}) are those of no table that is known: {}",
+                shown.join(", "),
+                tables::known(),
+            ),
+        }
+    })
 }
 
 /// What a pod's row says of each of its times.

@@ -26,6 +26,7 @@ pub(super) struct TableReader {
     nodes: Option<Arc<Named>>,
     pods: Option<Arc<Named>>,
     bad: Unspool,
+    damage: Vec<Error>,
     changes: Sorted<Change>,
     /// Which row the live pod of a name is of.
     live: HashMap<String, Place>,
@@ -68,6 +69,7 @@ impl TableReader {
             nodes: named("Node", ""),
             pods: named("Pod", NAMESPACE),
             bad: rows.bad,
+            damage: rows.damage,
             changes: rows.changes,
             live: HashMap::new(),
             is_listing: false,
@@ -225,6 +227,9 @@ impl ReadItems for TableReader {
                 let what = What::Unreadable { reason: bad.reason };
                 self.item(Some(self.start), place, None, what);
                 continue;
+            }
+            if let Some(damage) = self.damage.pop() {
+                return Err(damage);
             }
             match self.changes.next()? {
                 Some(change) => self.tell(change),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -240,6 +241,30 @@ fn a_row_without_an_end_is_refused_before_it_fills_the_memory() {
     assert!(
         error.to_string().contains("more than 10000 bytes"),
         "{error}"
+    );
+}
+
+#[test]
+fn the_rows_in_front_of_damage_come_over_and_the_damage_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixture().join("pods.csv")).unwrap();
+    let mut rows = whole.clone();
+    for number in 0..5000 {
+        let row = format!("more-{number},{number},1,0,0,,LS,Running,9000,,9001\n");
+        rows.extend_from_slice(row.as_bytes());
+    }
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(&rows).unwrap();
+    let mut bytes = gz.finish().unwrap();
+    bytes.truncate(bytes.len() / 2);
+    let path = folder.path().join("pods.csv.gz");
+    fs::write(&path, bytes).unwrap();
+    let (report, events) = import_into(folder.path(), path);
+    assert_eq!(report.damaged.len(), 1);
+    assert!(
+        events.len() > 100 && events.len() < 10_000,
+        "{}",
+        events.len()
     );
 }
 
