@@ -53,9 +53,7 @@ struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(commands::record::RecordArgs),
-    /// Make a trace out of what another tool recorded
-    #[command(subcommand)]
-    Import(commands::import::ImportCommand),
+    Import(commands::import::ImportArgs),
     /// Write a trace in another format
     #[command(subcommand)]
     Export(commands::export::ExportCommand),
@@ -94,7 +92,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Record(args) => block_on(commands::record::record(ui, &args)),
-        Command::Import(command) => block_on(commands::import::import(ui, command)),
+        Command::Import(args) => block_on(commands::import::import(ui, args)),
         Command::Export(command) => commands::export::export(ui, &command),
         Command::Inspect(args) => commands::inspect::inspect(ui, &args),
         #[cfg(feature = "query")]
