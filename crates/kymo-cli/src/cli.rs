@@ -53,7 +53,9 @@ struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(commands::record::RecordArgs),
-    Import(commands::import::ImportArgs),
+    /// Make a trace out of what another tool recorded
+    #[command(subcommand)]
+    Import(commands::import::ImportCommand),
     /// Write a trace in another format
     #[command(subcommand)]
     Export(commands::export::ExportCommand),
@@ -92,7 +94,7 @@ pub(crate) fn run(args: Vec<OsString>) -> ExitCode {
 fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
     match command {
         Command::Record(args) => block_on(commands::record::record(ui, &args)),
-        Command::Import(args) => block_on(commands::import::import(ui, args)),
+        Command::Import(command) => block_on(commands::import::import(ui, command)),
         Command::Export(command) => commands::export::export(ui, &command),
         Command::Inspect(args) => commands::inspect::inspect(ui, &args),
         #[cfg(feature = "query")]

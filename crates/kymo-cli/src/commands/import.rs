@@ -1,11 +1,9 @@
-use std::io::{self, Write as _};
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use kymo_anonymize::Policy;
-use kymo_interop::{Format, ImportOptions, Limits, LossReport, MissingTimes, Progress};
+use kymo_interop::{Format, ImportOptions, Limits, MissingTimes, Progress};
 use kymo_model::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -15,25 +13,31 @@ use crate::environment;
 use crate::signal;
 use crate::ui::{Ui, of};
 
-/// Make a trace out of what another tool recorded
+/// The formats.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum ImportCommand {
+    Watch(WatchArgs),
+}
+
+/// Import raw watch streams
 ///
-/// A PATH is a file, a folder, a tar or zip archive, each compressed with gzip, zstd or xz or not,
-/// or `-` for standard input. Several are one import: their changes are brought into one order.
+/// Reads JSON values, a line each or pretty-printed, of the forms `{"recv": TIME, "event": …}`,
+/// `{"recv": TIME, "list": …}`, `{"type": …, "object": …}` (what `kubectl get RES --watch
+/// --output-watch-events -o json` prints) and lists. A PATH is a file, a folder, a tar or zip
+/// archive, each compressed with gzip or zstd or not, or `-` for standard input. A file name such
+/// as `apps_v1_deployments.ndjson` tells the resource.
 ///
-/// What a source could not tell is reported at the end, and in the trace's lineage. A failed
-/// import leaves nothing behind. docs/import.md tells what each format gives.
+/// Streams with receive times are merged in their order. What could not be taken over is
+/// reported at the end, and in the trace's lineage. A failed import leaves nothing behind.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ImportArgs {
-    /// What the files are
-    #[arg(value_name = "FORMAT", value_parser = formats())]
-    format: String,
+pub(crate) struct WatchArgs {
     /// Files, folders, archives or `-`
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// The trace to make: a directory, or one file if the name ends in `.parquet`
     #[arg(short, long, value_name = "TRACE")]
     output: PathBuf,
-    /// The time of the first event, where the input does not tell it (RFC 3339)
+    /// The time of the first event, where the input has no receive times (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = argument::time)]
     start: Option<Timestamp>,
     /// The time between two events, with --start
@@ -48,9 +52,6 @@ pub(crate) struct ImportArgs {
     /// The longest line or item of a list; longer ones are reported and left out
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = argument::size)]
     max_value: u64,
-    /// Write what could not be taken over to this file, as JSON
-    #[arg(long, value_name = "FILE")]
-    loss_report: Option<PathBuf>,
     /// How much the input may decompress to
     #[arg(long, value_name = "SIZE", default_value = "256GiB", value_parser = argument::size)]
     max_decoded: u64,
@@ -59,24 +60,11 @@ pub(crate) struct ImportArgs {
     max_ratio: u64,
 }
 
-/// The word that asks kymo to find the format out.
-const AUTO: &str = "auto";
-
-/// The words of the formats, with what they are.
-fn formats() -> impl TypedValueParser<Value = String> {
-    let auto = PossibleValue::new(AUTO).help("Find out by content");
-    let known = Format::ALL
-        .iter()
-        .map(|format| PossibleValue::new(format.as_str()).help(format.about()));
-    PossibleValuesParser::new(std::iter::once(auto).chain(known))
-}
-
 /// Imports, and tells what was lost.
-pub(crate) async fn import(ui: &Ui, args: ImportArgs) -> Result<(), CommandError> {
-    // Every other word was checked when the command line was read.
-    let format = args.format.parse::<Format>().ok();
+pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), CommandError> {
+    let ImportCommand::Watch(args) = command;
     let clock = environment::clock()?;
-    let mut options = ImportOptions::new(format, args.paths, args.output);
+    let mut options = ImportOptions::new(Some(Format::Watch), args.paths, args.output);
     options.policy = Policy {
         managed_fields: !args.no_managed_fields,
     };
@@ -102,15 +90,10 @@ pub(crate) async fn import(ui: &Ui, args: ImportArgs) -> Result<(), CommandError
     let work = tokio::task::spawn_blocking(move || {
         let line = shown.progress();
         kymo_interop::import(&options, &clock, &mut |progress| {
-            match progress {
-                Progress::Reading {
-                    events,
-                    bytes,
-                    total,
-                } => line.advance(bytes, total, &of(events, "event")),
-                Progress::Sealing => line.set("sealing"),
-                _ => {}
-            }
+            line.set(&match progress {
+                Progress::Reading { events, .. } => format!("{} read", of(events, "event")),
+                Progress::Sealing => "sealing".to_owned(),
+            });
             // A live stream ends with its writer, which the same interrupt ends.
             if stop.is_cancelled() && !is_live {
                 ControlFlow::Break(())
@@ -123,25 +106,5 @@ pub(crate) async fn import(ui: &Ui, args: ImportArgs) -> Result<(), CommandError
         .await
         .map_err(|error| CommandError::bug("the import panicked").caused_by(&error))??;
     ui.message(&report.summary());
-    if let Some(path) = &args.loss_report {
-        write_report(path, &report)?;
-    }
-    Ok(())
-}
-
-/// Writes the report beside its place and moves it there.
-fn write_report(path: &Path, report: &LossReport) -> Result<(), CommandError> {
-    let failed = |error: io::Error| {
-        let message = format!("cannot write `{}`: {error}", path.display());
-        CommandError::environment(message)
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    serde_json::to_writer_pretty(&mut file, report).map_err(|error| failed(error.into()))?;
-    file.write_all(b"\n").map_err(failed)?;
-    file.persist(path).map_err(|error| failed(error.error))?;
     Ok(())
 }

@@ -43,19 +43,6 @@ impl Format {
         }
     }
 
-    /// Says what it is, in a few words.
-    pub fn about(self) -> &'static str {
-        match self {
-            Self::Kshrk => "Captures of k8shark (.kshrk)",
-            Self::Simkube => "Traces of SimKube (.sktrace)",
-            Self::Kss => "Records and snapshots of the kube-scheduler-simulator",
-            Self::Watch => {
-                "Watch streams: kubectl get --watch -o json, or lines with receive times"
-            }
-            Self::WorkloadCsv => "Tables of nodes and pods of a cluster trace (CSV)",
-        }
-    }
-
     /// Returns why an entry of a folder or archive is not read by this format.
     pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
         match self {
