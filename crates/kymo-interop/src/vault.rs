@@ -42,6 +42,13 @@ pub(crate) struct Chunk {
     length: u32,
 }
 
+impl Chunk {
+    /// Returns how many bytes of the file it takes.
+    pub(crate) fn stored_bytes(self) -> u64 {
+        u64::from(self.stored)
+    }
+}
+
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Vault")

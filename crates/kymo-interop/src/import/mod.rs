@@ -3,6 +3,8 @@
 //! A format makes readers of its entries ([`item::ReadItems`]). Their items are brought into one
 //! order ([`merge`]) and folded into what a recorder would have written ([`fold`]).
 
+#[expect(dead_code, reason = "for formats that hold patches")]
+pub(crate) mod bodies;
 mod context;
 mod damaged;
 mod detection;
