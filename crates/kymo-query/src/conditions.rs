@@ -22,11 +22,23 @@ pub enum Key {
     Name,
     /// `uid`
     Uid,
+    /// `verb`
+    Verb,
+    /// `subresource`
+    Subresource,
+    /// `username`
+    Username,
+    /// `impersonated_username`
+    ImpersonatedUsername,
+    /// `user_agent`
+    UserAgent,
+    /// `audit_id`
+    AuditId,
 }
 
 impl Key {
     /// Every key.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Type,
         Self::ApiGroup,
         Self::Resource,
@@ -34,6 +46,22 @@ impl Key {
         Self::Namespace,
         Self::Name,
         Self::Uid,
+        Self::Verb,
+        Self::Subresource,
+        Self::Username,
+        Self::ImpersonatedUsername,
+        Self::UserAgent,
+        Self::AuditId,
+    ];
+
+    /// The columns of the request that made a change; they are null where it is not known.
+    pub const OF_REQUEST: [Self; 6] = [
+        Self::Verb,
+        Self::Subresource,
+        Self::Username,
+        Self::ImpersonatedUsername,
+        Self::UserAgent,
+        Self::AuditId,
     ];
 
     /// Returns the name of the column.
@@ -46,6 +74,12 @@ impl Key {
             Self::Namespace => "namespace",
             Self::Name => "name",
             Self::Uid => "uid",
+            Self::Verb => "verb",
+            Self::Subresource => "subresource",
+            Self::Username => "username",
+            Self::ImpersonatedUsername => "impersonated_username",
+            Self::UserAgent => "user_agent",
+            Self::AuditId => "audit_id",
         }
     }
 
@@ -79,6 +113,12 @@ impl Conditions {
         self.one_of
             .get(&key)
             .is_none_or(|values| values.contains(value))
+    }
+
+    /// Tells whether a value that may be null meets them; null meets no condition.
+    pub fn accepts_nullable(&self, key: Key, value: Option<&str>) -> bool {
+        let values = self.one_of.get(&key);
+        values.is_none_or(|values| value.is_some_and(|value| values.contains(value)))
     }
 
     /// Adds a condition to those there are.
@@ -157,6 +197,10 @@ mod tests {
         assert!(conditions.accepts(Key::Kind, "Pod"));
         assert!(!conditions.accepts(Key::Kind, "Node"));
         assert!(conditions.accepts(Key::Name, "anything"));
+        assert!(conditions.accepts_nullable(Key::Username, None));
+        conditions.and(one_of(Key::Username, &["jane", ""]));
+        assert!(conditions.accepts_nullable(Key::Username, Some("jane")));
+        assert!(!conditions.accepts_nullable(Key::Username, None));
         assert_eq!(conditions.from, Some(Timestamp(5)));
         assert!(!conditions.is_impossible());
         conditions.and(one_of(Key::Kind, &["Node"]));

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, MapBuilder, RecordBatch, StringBuilder,
+    ArrayRef, Int32Builder, Int64Builder, ListBuilder, MapBuilder, RecordBatch, StringBuilder,
     StringDictionaryBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
-use kymo_model::{Feed, Rv, Timestamp};
+use kymo_model::{Feed, Request, Rv, Timestamp};
 use kymo_store::segment::Row;
 use serde::Deserialize;
+
+use crate::conditions::Key;
 
 const UTC: &str = "UTC";
 
@@ -43,6 +45,14 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("owner_uid", text(), true),
         Field::new("labels", map(), true),
         Field::new("annotations", map(), true),
+        Field::new("verb", word(), true),
+        Field::new("subresource", word(), true),
+        Field::new("username", word(), true),
+        Field::new("groups", texts(), true),
+        Field::new("impersonated_username", word(), true),
+        Field::new("user_agent", word(), true),
+        Field::new("source_ips", texts(), true),
+        Field::new("audit_id", text(), true),
         Field::new("object", text(), true),
         Field::new("patch", text(), true),
         Field::new("session", DataType::Int32, false),
@@ -60,6 +70,14 @@ fn map() -> DataType {
         .into(),
     );
     DataType::Map(Arc::new(Field::new("entries", entries, false)), false)
+}
+
+fn texts() -> DataType {
+    DataType::List(Arc::new(text_item()))
+}
+
+fn text_item() -> Field {
+    Field::new("item", DataType::Utf8, false)
 }
 
 /// Returns the columns of `events`.
@@ -136,6 +154,27 @@ impl Head {
     }
 }
 
+/// Returns what an event's request has in a column; `None` where that is not known.
+pub(super) fn of_request(row: &Row, key: Key) -> Option<&str> {
+    let request = row.event.request.as_deref()?;
+    let told = match key {
+        Key::Verb => Some(request.verb.as_str()),
+        Key::Username => Some(request.username.as_str()),
+        Key::AuditId => Some(request.audit_id.as_str()),
+        Key::Subresource => request.subresource.as_deref(),
+        Key::ImpersonatedUsername => request.impersonated_username.as_deref(),
+        Key::UserAgent => request.user_agent.as_deref(),
+        Key::Type
+        | Key::ApiGroup
+        | Key::Resource
+        | Key::Kind
+        | Key::Namespace
+        | Key::Name
+        | Key::Uid => None,
+    };
+    told.filter(|text| !text.is_empty())
+}
+
 /// Builds batches of some of the columns.
 pub(super) struct EventColumns {
     schema: SchemaRef,
@@ -152,6 +191,7 @@ enum Column {
         for<'a> fn(&Seen<'a>) -> Option<&'a str>,
     ),
     Text(StringBuilder, for<'a> fn(&Seen<'a>) -> Option<&'a str>),
+    Texts(ListBuilder<StringBuilder>, fn(&Request) -> &[String]),
     Nanoseconds(
         TimestampNanosecondBuilder,
         fn(&Seen<'_>) -> Option<Timestamp>,
@@ -206,6 +246,10 @@ impl Column {
     fn of(name: &str) -> Self {
         let word = |of| Self::Word(StringDictionaryBuilder::new(), of);
         let text = |of| Self::Text(StringBuilder::new(), of);
+        let texts = |of| {
+            let builder = ListBuilder::new(StringBuilder::new()).with_field(text_item());
+            Self::Texts(builder, of)
+        };
         let number = |of| Self::Number(Int64Builder::new(), of);
         let small = |of| Self::Small(Int32Builder::new(), of);
         let nanoseconds =
@@ -241,6 +285,14 @@ impl Column {
             "owner_uid" => text(|seen| Some(&seen.head.controller()?.uid)),
             "labels" => map(|head| head.metadata.as_ref()?.labels.as_ref()),
             "annotations" => map(|head| head.metadata.as_ref()?.annotations.as_ref()),
+            "verb" => word(|seen| of_request(seen.row, Key::Verb)),
+            "subresource" => word(|seen| of_request(seen.row, Key::Subresource)),
+            "username" => word(|seen| of_request(seen.row, Key::Username)),
+            "groups" => texts(|request| &request.groups),
+            "impersonated_username" => word(|seen| of_request(seen.row, Key::ImpersonatedUsername)),
+            "user_agent" => word(|seen| of_request(seen.row, Key::UserAgent)),
+            "source_ips" => texts(|request| &request.source_ips),
+            "audit_id" => text(|seen| of_request(seen.row, Key::AuditId)),
             "object" => text(|seen| seen.object),
             "patch" => text(|seen| seen.patch),
             "session" => small(|seen| seen.row.session.cast_signed()),
@@ -260,6 +312,12 @@ impl Column {
                 None => builder.append_null(),
             },
             Self::Text(builder, of) => builder.append_option(of(seen)),
+            Self::Texts(builder, of) => match seen.row.event.request.as_deref() {
+                Some(request) => {
+                    builder.append_value(of(request).iter().map(Some));
+                }
+                None => builder.append_null(),
+            },
             Self::Nanoseconds(builder, of) => builder.append_option(of(seen).map(|ts| ts.0)),
             Self::Seconds(builder, of) => builder.append_option(of(seen)),
             Self::Map(builder, of) => {
@@ -280,6 +338,7 @@ impl Column {
             Self::Small(builder, _) => Arc::new(builder.finish()),
             Self::Word(builder, _) => Arc::new(builder.finish()),
             Self::Text(builder, _) => Arc::new(builder.finish()),
+            Self::Texts(builder, _) => Arc::new(builder.finish()),
             Self::Nanoseconds(builder, _) => Arc::new(builder.finish()),
             Self::Seconds(builder, _) => Arc::new(builder.finish()),
             Self::Map(builder, _) => Arc::new(builder.finish()),

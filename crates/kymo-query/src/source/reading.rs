@@ -8,12 +8,12 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
-use kymo_model::{Feed, FeedId};
+use kymo_model::{Feed, FeedId, ObjectKey};
 use kymo_store::Error as StoreError;
 use kymo_store::segment::Row;
 
 use super::Batches;
-use super::logical::{EventColumns, Head, Seen};
+use super::logical::{EventColumns, Head, Seen, of_request};
 use crate::Error;
 use crate::conditions::{Conditions, Key};
 use crate::error::{Phase, translate};
@@ -82,7 +82,7 @@ pub(super) struct Reading {
 
 /// A version of an object.
 pub(super) struct Version {
-    uid: String,
+    key: ObjectKey,
     resource: (String, String),
     body: Arc<[u8]>,
 }
@@ -154,24 +154,27 @@ impl Reading {
             && conditions.accepts(Key::Namespace, &event.key.namespace)
             && conditions.accepts(Key::Name, &event.key.name)
             && conditions.accepts(Key::Uid, &event.key.uid)
+            && Key::OF_REQUEST
+                .into_iter()
+                .all(|key| conditions.accepts_nullable(key, of_request(row, key)))
             && accepts_feed(conditions, feed)
     }
 
-    /// Returns what changed since the version before, and remembers this one.
+    /// Returns what changed since the last version that has a body, and remembers this one.
     fn patch(&mut self, row: &Row, feed: &Feed) -> Option<String> {
         let body = row.event.body.clone()?;
         let resource = (feed.resource.group.clone(), feed.resource.resource.clone());
         let before = self
             .before
             .take()
-            .filter(|before| before.uid == row.event.key.uid && before.resource == resource);
+            .filter(|before| before.key == row.event.key && before.resource == resource);
         let patch = before.and_then(|before| {
             let old = serde_json::from_slice(&before.body).ok()?;
             let new = serde_json::from_slice(&body).ok()?;
             serde_json::to_string(&json_patch::diff(&old, &new)).ok()
         });
-        self.before = Some(Version {
-            uid: row.event.key.uid.clone(),
+        self.before = (!row.event.ends_key()).then(|| Version {
+            key: row.event.key.clone(),
             resource,
             body,
         });

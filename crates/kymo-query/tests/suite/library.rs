@@ -75,6 +75,7 @@ fn every_query_gives_the_known_answer_over_the_story() {
                 "schedule_to_run|2|0.75|0.0|1.5|1.5|1.5|1|0",
             ],
         ),
+        ("who-changed", &[]),
     ]);
     let trace = traces::half_sealed("story");
     let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
@@ -87,4 +88,22 @@ fn every_query_gives_the_known_answer_over_the_story() {
         let found = run(&session, &text).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(found, expected[name.as_str()], "{name}");
     }
+}
+
+#[test]
+fn an_audit_log_tells_who_changed_what() {
+    let trace = traces::audited("audit");
+    let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
+    assert_eq!(
+        run(&session, &queries()["who-changed"]).unwrap(),
+        [
+            "jane@example.com|NULL|apps|deployments|update|NULL|kubectl/v1.36.2|2|2|1|0|2026-11-21T02:00:11Z|2026-11-21T02:00:12Z",
+            "ci|NULL||configmaps|create|NULL|kubectl/v1.36.2|1|1|1|1|2026-11-21T02:00:20Z|2026-11-21T02:00:20Z",
+            "ci|NULL||configmaps|delete|NULL|kubectl/v1.36.2|1|1|1|0|2026-11-21T02:00:21Z|2026-11-21T02:00:21Z",
+            "jane@example.com|NULL|apps|deployments|create|NULL|kubectl/v1.36.2|1|1|1|0|2026-11-21T02:00:00Z|2026-11-21T02:00:00Z",
+            "jane@example.com|NULL|apps|deployments|delete|NULL|kubectl/v1.36.2|1|1|1|0|2026-11-21T02:00:30Z|2026-11-21T02:00:30Z",
+            "ops|admin|apps|deployments|patch|scale|kubectl/v1.36.2|1|1|1|1|2026-11-21T02:00:10Z|2026-11-21T02:00:10Z",
+            "system:serviceaccount:kube-system:deployment-controller|NULL|apps|deployments|update|status|kube-controller-manager|1|1|1|0|2026-11-21T02:00:02Z|2026-11-21T02:00:02Z",
+        ]
+    );
 }

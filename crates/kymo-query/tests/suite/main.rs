@@ -6,6 +6,8 @@
     reason = "what a test needs and does not get is a failure of the test"
 )]
 
+mod audited;
+mod export;
 mod hostile;
 mod library;
 mod limits;
@@ -14,6 +16,7 @@ mod notes;
 mod places;
 mod pushdown;
 mod rows;
+mod schema;
 mod slt;
 mod story;
 mod traces;

@@ -67,6 +67,7 @@ fn run_file(name: &str) {
     RUNTIME.block_on(async {
         let traces = match name {
             "several.slt" => vec![traces::sealed("a"), traces::unsealed("b")],
+            "who.slt" => vec![traces::audited("audit")],
             _ => vec![traces::half_sealed("story")],
         };
         let paths: Vec<_> = traces.iter().map(traces::Story::named).collect();
@@ -119,4 +120,4 @@ macro_rules! files {
     };
 }
 
-files! { errors events explain json refusals several tables }
+files! { errors events explain json refusals several tables who }

@@ -44,7 +44,7 @@ pub(crate) fn feeds() -> Vec<(FeedId, Feed)> {
     ]
 }
 
-fn feed(group: &str, resource: &str, kind: &str, namespaced: bool) -> Feed {
+pub(crate) fn feed(group: &str, resource: &str, kind: &str, namespaced: bool) -> Feed {
     Feed {
         resource: ResourceType {
             group: group.into(),

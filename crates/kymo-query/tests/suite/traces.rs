@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use kymo_model::{Cause, ManualClock};
+use kymo_model::{Cause, Feed, FeedId, ManualClock};
 use kymo_store::fs::RealFs;
-use kymo_store::{TraceIdentity, Writer, WriterOptions};
+use kymo_store::{LogRecord, TraceIdentity, Writer, WriterOptions};
 use tempfile::TempDir;
 
-use crate::story;
+use crate::{audited, story};
 
 /// A trace that is removed when it is dropped.
 pub(crate) struct Story {
@@ -25,20 +25,30 @@ impl Story {
 
 /// All events are in the log.
 pub(crate) fn unsealed(name: &'static str) -> Story {
-    write(name, None)
+    write(name, &story::feeds(), story::records(), None)
 }
 
 /// All events are in segments.
 pub(crate) fn sealed(name: &'static str) -> Story {
-    write(name, Some(usize::MAX))
+    write(name, &story::feeds(), story::records(), Some(usize::MAX))
 }
 
 /// The first records are in a segment, the others in the log.
 pub(crate) fn half_sealed(name: &'static str) -> Story {
-    write(name, Some(9))
+    write(name, &story::feeds(), story::records(), Some(9))
 }
 
-fn write(name: &'static str, seal_after: Option<usize>) -> Story {
+/// The story of an audit log; its first records are in a segment, the others in the log.
+pub(crate) fn audited(name: &'static str) -> Story {
+    write(name, &audited::feeds(), audited::records(), Some(6))
+}
+
+fn write(
+    name: &'static str,
+    feeds: &[(FeedId, Feed)],
+    records: Vec<LogRecord>,
+    seal_after: Option<usize>,
+) -> Story {
     let story = Story {
         name,
         folder: tempfile::tempdir().unwrap(),
@@ -53,10 +63,10 @@ fn write(name: &'static str, seal_after: Option<usize>) -> Story {
     )
     .unwrap();
     writer.begin_session(story::session()).unwrap();
-    for (id, feed) in story::feeds() {
-        assert_eq!(writer.feed(&feed).unwrap(), id);
+    for (id, feed) in feeds {
+        assert_eq!(writer.feed(feed).unwrap(), *id);
     }
-    for (index, record) in story::records().into_iter().enumerate() {
+    for (index, record) in records.into_iter().enumerate() {
         if seal_after == Some(index) {
             writer.commit().unwrap();
             writer.seal_now().unwrap();

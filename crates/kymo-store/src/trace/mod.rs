@@ -134,7 +134,8 @@ impl Trace {
     }
 
     /// Returns the events that are not sealed, in the order of a segment. Memory is bounded; the
-    /// logs are read several times.
+    /// logs are read several times. A delete without a body has the last known one where these
+    /// events tell it; [`Trace::rows`] finds it in sealed ones too.
     pub fn tail(&self) -> Result<Tail, Error> {
         let logs = self.contents.logs.iter().map(|log| log.reader.clone());
         let rows = SortedRows::new(logs.collect(), &self.feeds, TAIL_CHUNK_BYTES)?;

@@ -83,7 +83,7 @@ fn audited(rv: u64, event: &mut Event) {
     }
     match rv {
         5 | 10 => event.rv = None,
-        3 => event.rv = Some("30".into()),
+        4 => event.rv = Some("40".into()),
         14 => (event.rv, event.body) = (None, None),
         _ => {}
     }
