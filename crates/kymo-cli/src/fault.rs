@@ -130,7 +130,7 @@ impl From<ImportError> for CommandError {
         };
         let hint = match &error {
             ImportError::NoTime { .. } => Some(
-                "give the time of the first event with `--start 2026-11-21T02:07:16Z`, or `--live` to take the time of reading",
+                "give the first time with `--start 2026-11-21T02:07:16Z`; `kymo import watch` also takes `--live`, for the time of reading",
             ),
             ImportError::OutputExists { .. } => Some("name a trace that does not exist yet"),
             ImportError::NoInput { .. } | ImportError::NoEvent { .. } => {
@@ -139,6 +139,9 @@ impl From<ImportError> for CommandError {
             ImportError::UnknownInput { .. } | ImportError::MixedFormats { .. } => {
                 Some("name the format: `kymo import FORMAT PATH...`")
             }
+            error if error.is_over_limit() => Some(
+                "if you trust the file, allow more with `--max-decoded`, `--max-ratio` or `--max-entries`",
+            ),
             _ => None,
         };
         let error = Self::of(kind, &error);

@@ -160,9 +160,21 @@ impl Error {
                 io::ErrorKind::Other
                     | io::ErrorKind::InvalidData
                     | io::ErrorKind::InvalidInput
+                    | io::ErrorKind::QuotaExceeded
                     | io::ErrorKind::UnexpectedEof
             ),
             Self::Store(error) => error.is_corruption(),
+            _ => false,
+        }
+    }
+
+    /// Tells whether an input needs more than [`Limits`](crate::Limits) allow.
+    pub fn is_over_limit(&self) -> bool {
+        match self {
+            Self::TooManyEntries { .. } => true,
+            Self::Read { source, .. } | Self::Open { source, .. } => {
+                source.kind() == io::ErrorKind::QuotaExceeded
+            }
             _ => false,
         }
     }

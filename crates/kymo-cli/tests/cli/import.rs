@@ -1,4 +1,6 @@
 use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
 
 use crate::environment::{TestEnv, fixture, snapshot};
 
@@ -27,9 +29,8 @@ fn an_import_tells_what_came_over_and_what_did_not() {
       1 bookmark
       1 object whose first event is not ADDED
       1 value that could not be read
-      1 file skipped
       unreadable: streams/core_v1_pods.ndjson:1: not JSON: EOF while parsing a string at line 1 column 900
-      skipped: streams/_notes.ndjson: its name begins with `_` or `.`
+      skipped 1 file: its name begins with `_` or `.`: streams/_notes.ndjson
     "#);
 }
 
@@ -55,8 +56,8 @@ fn an_import_that_cannot_be_done_says_why_and_leaves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error: no watch stream in `empty`
-    hint: streams in folders and archives end in .ndjson, .jsonl or .json, and .gz or .zst
+    error: nothing to import in `empty`
+    hint: `kymo import FORMAT --help` tells what is read
     "#);
     snapshot!(env, ["import", "watch", "notes.txt", "-o", "new.kymo"], @r#"
     success: false
@@ -64,8 +65,8 @@ fn an_import_that_cannot_be_done_says_why_and_leaves_nothing() {
     ----- stdout -----
 
     ----- stderr -----
-    error: nothing in `notes.txt` is a watch event or a list; the first line that was not read: notes.txt:1: not a JSON object
-    hint: `kymo import watch --help` tells what is read
+    error: nothing in `notes.txt` is of the format `watch`; the first that was not read: notes.txt:1: not a JSON object
+    hint: `kymo import FORMAT --help` tells what is read
     "#);
     snapshot!(env, ["import", "watch", "kubectl.json", "-o", "new.kymo"], @r#"
     success: false
@@ -74,7 +75,7 @@ fn an_import_that_cannot_be_done_says_why_and_leaves_nothing() {
 
     ----- stderr -----
     error: `kubectl.json` has no receive times
-    hint: give the time of the first event with `--start 2026-11-21T02:07:16Z`, or `--live` to take the time of reading
+    hint: give the first time with `--start 2026-11-21T02:07:16Z`; `kymo import watch` also takes `--live`, for the time of reading
     "#);
     snapshot!(env, ["import", "watch", "kubectl.json", "--live", "-o", "taken.kymo"], @r#"
     success: false
@@ -102,9 +103,44 @@ fn an_import_that_cannot_be_done_says_why_and_leaves_nothing() {
 }
 
 #[test]
+fn a_word_that_is_no_format_is_told_with_those_that_are() {
+    let env = TestEnv::new();
+    snapshot!(env, ["import", "wach", "pods.ndjson", "-o", "new.kymo"], @r#"
+    "#);
+    fs::write(env.path("pods.ndjson"), "{}").unwrap();
+    snapshot!(env, ["import", "pods.ndjson", "-o", "new.kymo"], @r#"
+    "#);
+}
+
+#[test]
+fn the_format_is_found_out_and_the_loss_report_is_written_as_json() {
+    let env = TestEnv::new();
+    let pods = fixture().join("core_v1_pods.ndjson");
+    snapshot!(env, ["import", "auto", pods.to_str().unwrap(), "-q", "-o", "a.kymo", "--loss-report", "loss.json"], @r#"
+    "#);
+    let report = fs::read(env.path("loss.json")).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
+    assert_eq!(report["resources"]["pods"]["added"], 2);
+    assert_eq!(report["losses"], serde_json::json!([]));
+
+    let output = env.run([
+        "import",
+        "auto",
+        pods.to_str().unwrap(),
+        "-q",
+        "-o",
+        "b.kymo",
+        "--loss-report",
+        "-",
+    ]);
+    let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(printed, report);
+    snapshot!(env, ["import", "auto", pods.to_str().unwrap(), "-q", "-o", "c.kymo", "--loss-report", "no/loss.json"], @r#"
+    "#);
+}
+
+#[test]
 fn standard_input_is_imported_as_it_comes() {
-    use std::io::Write as _;
-    use std::process::Stdio;
     let env = TestEnv::new();
     let mut child = env
         .command(["import", "watch", "-", "--live", "-o", "nodes.parquet"])
@@ -129,4 +165,97 @@ fn standard_input_is_imported_as_it_comes() {
     assert_eq!(inspected["events"], 2);
     assert_eq!(inspected["resources"][0]["resource"], "nodes");
     assert_eq!(inspected["first"], "2026-11-22T08:00:00.000000000Z");
+}
+
+#[test]
+fn standard_input_may_be_compressed_and_may_be_an_archive() {
+    let text = fs::read(fixture().join("core_v1_pods.ndjson")).unwrap();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    tar.append_data(&mut header, "core_v1_pods.ndjson", text.as_slice())
+        .unwrap();
+    let tar = tar.into_inner().unwrap();
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    zip.start_file(
+        "core_v1_pods.ndjson",
+        zip::write::SimpleFileOptions::default(),
+    )
+    .unwrap();
+    zip.write_all(&text).unwrap();
+    let zip = zip.finish().unwrap().into_inner();
+    let cases = [
+        gzip(&text),
+        tar.clone(),
+        gzip(&tar),
+        zip.clone(),
+        gzip(&zip),
+    ];
+    for format in ["watch", "auto"] {
+        for bytes in [text.clone()].iter().chain(&cases) {
+            let env = TestEnv::new();
+            let mut child = env
+                .command(["import", format, "-", "-o", "pods.kymo"])
+                .stdin(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(bytes).unwrap();
+            drop(stdin);
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            let told = String::from_utf8(output.stderr).unwrap();
+            assert!(
+                told.starts_with("imported 11 events of 1 resource"),
+                "{told}"
+            );
+        }
+    }
+}
+
+#[test]
+fn more_files_than_may_be_open_are_imported() {
+    let env = TestEnv::new();
+    let streams = env.path("streams");
+    fs::create_dir(&streams).unwrap();
+    let line = |number: usize, second: usize| {
+        format!(
+            r#"{{"recv":"2026-11-21T02:07:{second:02}Z","event":{{"type":"ADDED","object":{{"kind":"Node","apiVersion":"v1","metadata":{{"name":"{number}-{second}","uid":"{number}-{second}","resourceVersion":"5"}}}}}}}}"#
+        ) + "\n"
+    };
+    for number in 0..400 {
+        let text = line(number, 1) + &line(number, 30) + &line(number, 59);
+        fs::write(streams.join(format!("{number}.ndjson")), text).unwrap();
+    }
+    let kymo = env.command([
+        "import",
+        "watch",
+        "streams",
+        "-q",
+        "-o",
+        "nodes.kymo",
+        "--loss-report",
+        "-",
+    ]);
+    let script = format!(
+        "ulimit -n 200; exec {} {}",
+        kymo.get_program().display(),
+        kymo.get_args()
+            .map(|arg| arg.to_str().unwrap())
+            .collect::<Vec<_>>()
+            .join(" "),
+    );
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &script]).current_dir(env.path(""));
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["resources"]["nodes"]["added"], 1200);
+    assert_eq!(report["backward_times"], 0);
 }

@@ -8,6 +8,7 @@
 mod environment;
 mod help;
 mod import;
+mod import_faults;
 #[cfg(feature = "query")]
 mod query;
 mod read;

@@ -258,7 +258,7 @@ impl<R: Read> Read for Capped<R> {
         let limits = &self.budget.limits;
         if all > limits.decoded_bytes {
             self.has_ended = true;
-            return Err(io::Error::other(format!(
+            return Err(over_limit(format!(
                 "the input decompresses to more than {} bytes",
                 limits.decoded_bytes
             )));
@@ -266,11 +266,15 @@ impl<R: Read> Read for Capped<R> {
         let encoded = self.encoded.read.load(Ordering::Relaxed).max(1);
         if self.decoded > RATIO_FREE_BYTES && self.decoded / encoded > limits.ratio {
             self.has_ended = true;
-            return Err(io::Error::other(format!(
+            return Err(over_limit(format!(
                 "the input decompresses to more than {} times its size",
                 limits.ratio
             )));
         }
         Ok(length as usize)
     }
+}
+
+fn over_limit(message: String) -> io::Error {
+    io::Error::new(io::ErrorKind::QuotaExceeded, message)
 }

@@ -271,9 +271,10 @@ impl Finder<'_> {
         let mut decoded = decode::decode(Box::new(pipe), self.budget).map_err(failed)?;
         // A stream that is just being written may not have as many bytes yet.
         let is_json = decoded.fill_buf().map_err(failed)?.starts_with(b"{");
-        let start = match is_json {
-            true => Vec::new(),
-            false => decode::read_start(&mut decoded, decode::START_BYTES).map_err(failed)?,
+        let start = if is_json {
+            Vec::new()
+        } else {
+            decode::read_start(&mut decoded, decode::START_BYTES).map_err(failed)?
         };
         let content = decode::content(&start);
         let mut candidate = Candidate {

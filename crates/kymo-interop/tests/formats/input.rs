@@ -1,5 +1,6 @@
 //! Whatever way a file is packed, what is readable of it comes over, and nothing else is believed.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -10,25 +11,24 @@ use rstest::rstest;
 
 use crate::support::run;
 
-/// Lines that do not compress to nothing: `count` versions of config maps of one kind.
+/// Lines that do not compress to nothing: `count` objects of one kind.
 fn lines(kind: &str, count: u64) -> String {
     let mut text = String::new();
     let mut state = count;
     for number in 0..count {
-        let noise: String = (0..8)
-            .map(|_| {
-                state = state
-                    .wrapping_mul(6_364_136_223_846_793_005)
-                    .wrapping_add(1);
-                format!("{:08x}", state >> 32)
-            })
-            .collect();
-        let nanos = number * 1000;
-        text += &format!(
-            r#"{{"recv":"2026-11-21T02:07:16.{nanos:09}Z","event":{{"type":"ADDED","object":{{"kind":"{kind}","apiVersion":"example.com/v1","metadata":{{"name":"n{number}","namespace":"a","uid":"{kind}-{number}","resourceVersion":"{}"}},"noise":"{noise}"}}}}}}"#,
-            number + 1
-        );
-        text.push('\n');
+        let (nanos, rv) = (number * 1000, number + 1);
+        write!(
+            text,
+            r#"{{"recv":"2026-11-21T02:07:16.{nanos:09}Z","event":{{"type":"ADDED","object":{{"kind":"{kind}","apiVersion":"example.com/v1","metadata":{{"name":"n{number}","namespace":"a","uid":"{kind}-{number}","resourceVersion":"{rv}"}},"noise":""#,
+        )
+        .unwrap();
+        for _ in 0..8 {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            write!(text, "{:08x}", state >> 32).unwrap();
+        }
+        text.push_str("\"}}}\n");
     }
     text
 }
