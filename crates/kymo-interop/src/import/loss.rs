@@ -320,7 +320,7 @@ impl LossReport {
             (
                 self.sum(|count| count.inferred),
                 "event",
-                " inferred: deletes from a later list, versions from patches",
+                " inferred: deletes from a later list, versions from patches, pods from lifecycles",
             ),
             (
                 self.sum(|count| count.reported),

@@ -48,15 +48,13 @@ pub(super) enum Source {
     Itself(Arc<Value>),
 }
 
-/// How an object came.
+/// How an object came that was not there just so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     /// It was not there.
     New,
     /// It was there in another form.
     Changed,
-    /// It was there just so.
-    Repeated,
 }
 
 /// What is to be looked for in an object.
@@ -105,17 +103,18 @@ impl Objects {
         self.live.get_mut(who)
     }
 
-    /// Takes an object as it was made or changed, and tells its text with its uid.
+    /// Takes an object as it was made or changed, and tells its text with its uid; `None` if it
+    /// was there just so.
     pub(super) fn apply(
         &mut self,
         who: &Who,
         named: &Named,
         text: &str,
         interest: Interest<'_>,
-    ) -> (Arrival, ObjectKey, Box<str>) {
+    ) -> Option<(Arrival, ObjectKey, Box<str>)> {
         let version = hash::of_text(&[text]);
         let (arrival, uid) = match self.live.get(who) {
-            Some(live) if live.version == version => (Arrival::Repeated, live.uid.clone()),
+            Some(live) if live.version == version => return None,
             Some(live) => (Arrival::Changed, live.uid.clone()),
             None => (Arrival::New, self.next_uid(who, named)),
         };
@@ -125,9 +124,6 @@ impl Objects {
             uid,
         };
         let (text, object) = with_uid(text, &key.uid);
-        if arrival == Arrival::Repeated {
-            return (arrival, key, text);
-        }
         let source = match object {
             Some(object) if interest.has_pods && who.is_pod() => Source::Itself(Arc::new(object)),
             Some(object) if interest.has_pods => {
@@ -146,7 +142,7 @@ impl Objects {
             ended: ended.unwrap_or_default(),
         };
         self.live.insert(who.clone(), live);
-        (arrival, key, text)
+        Some((arrival, key, text))
     }
 
     /// Takes an object away and tells its key and the text with its uid; the pods of it that had
@@ -231,7 +227,7 @@ mod tests {
         let who = Who::parse("apps/v1.Deployment", "shop/web").unwrap();
         let named = objects.named(&who.gvk, &who.namespace).unwrap();
         let text = |n: u32| format!(r#"{{"metadata":{{"name":"web"}},"spec":{n}}}"#);
-        let (arrival, first, body) = objects.apply(&who, &named, &text(1), NO_PODS);
+        let (arrival, first, body) = objects.apply(&who, &named, &text(1), NO_PODS).unwrap();
         assert_eq!(arrival, Arrival::New);
         assert_eq!(
             &*body,
@@ -240,13 +236,12 @@ mod tests {
                 first.uid
             )
         );
-        let (arrival, same, _) = objects.apply(&who, &named, &text(1), NO_PODS);
-        assert_eq!((arrival, &same), (Arrival::Repeated, &first));
-        let (arrival, same, _) = objects.apply(&who, &named, &text(2), NO_PODS);
+        assert_eq!(objects.apply(&who, &named, &text(1), NO_PODS), None);
+        let (arrival, same, _) = objects.apply(&who, &named, &text(2), NO_PODS).unwrap();
         assert_eq!((arrival, &same), (Arrival::Changed, &first));
         let (same, text_of_deleted, _) = objects.delete(&who, &named, None);
         assert_eq!((&same, text_of_deleted), (&first, None));
-        let (arrival, second, _) = objects.apply(&who, &named, &text(2), NO_PODS);
+        let (arrival, second, _) = objects.apply(&who, &named, &text(2), NO_PODS).unwrap();
         assert_eq!(arrival, Arrival::New);
         assert_ne!(second.uid, first.uid);
     }

@@ -163,19 +163,18 @@ impl Replay {
         let number = who.number();
         let interest = Interest {
             has_pods: self.owners.as_ref().is_none_or(|all| all.contains(&number)),
-            tracked: self.tracked(&who.gvk),
+            tracked: self.config.tracked(&who.gvk),
         };
-        let (arrival, key, body) = objects.apply(&who, &named, &body, interest);
         let is_listed = self.begin == Some(ts) && self.listed.is_some();
         if is_listed && let Some(listed) = &mut self.listed {
             listed.insert(who.gvk.clone());
         }
+        let Some((arrival, key, body)) = objects.apply(&who, &named, &body, interest) else {
+            self.report
+                .note("objects applied again without a change", 1);
+            return;
+        };
         let (event_type, certainty) = match arrival {
-            Arrival::Repeated => {
-                self.report
-                    .note("objects applied again without a change", 1);
-                return;
-            }
             Arrival::New if is_listed => (EventType::Added, Certainty::Listed),
             Arrival::New => (EventType::Added, Certainty::Seen),
             Arrival::Changed => (EventType::Modified, Certainty::Seen),
@@ -302,13 +301,6 @@ impl Replay {
             named: Some(named),
             what,
         });
-    }
-
-    fn tracked(&self, gvk: &Gvk) -> Option<&super::trace::Tracked> {
-        let tracked = &self.config.tracked_objects;
-        tracked
-            .get(&gvk.to_string())
-            .or_else(|| tracked.get(&format!("/{gvk}")))
     }
 
     /// Tells, once and at the end, what is missing in the order of time.

@@ -559,6 +559,28 @@ fn an_object_that_is_applied_and_deleted_in_one_second_is_deleted_and_its_order_
 }
 
 #[test]
+fn events_keep_the_order_of_the_file_whatever_their_times() {
+    let job = |n: u32| vec![object(JOB, "a", json!({"n": n}))];
+    let exported = Exported::of(vec![
+        event(-5, Vec::new(), Vec::new()),
+        event(110, job(1), Vec::new()),
+        event(105, job(2), Vec::new()),
+        event(-7, job(3), Vec::new()),
+    ]);
+    let (report, events) = import_bytes(&exported.forms()[0]).unwrap();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (second(event.ts), event.event_type))
+        .collect();
+    let modified = EventType::Modified;
+    assert_eq!(
+        told,
+        [(110, EventType::Added), (105, modified), (-7, modified)]
+    );
+    assert_eq!(report.backward_times, 2);
+}
+
+#[test]
 fn a_lying_length_a_deep_value_and_binary_are_refused() {
     let start = b"\x85\xa7version\x02\xa6config\x80\xa6events";
     let in_object = |bytes: &[u8]| {

@@ -131,6 +131,14 @@ impl Config {
                 .collect(),
         }
     }
+
+    /// Returns what SimKube was told of a kind.
+    pub(super) fn tracked(&self, gvk: &Gvk) -> Option<&Tracked> {
+        let tracked = &self.tracked_objects;
+        tracked
+            .get(&gvk.to_string())
+            .or_else(|| tracked.get(&format!("/{gvk}")))
+    }
 }
 
 impl Tracked {
