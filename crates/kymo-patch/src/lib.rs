@@ -37,4 +37,4 @@ pub use error::Error;
 pub use json::{MAX_COPIED_BYTES, MAX_OPERATIONS, json_patch};
 pub use merge::merge_patch;
 pub use strategic::strategic_merge;
-pub use table::{Field, Schema, Shape, schema};
+pub use table::{Field, Schema, Shape, custom_resource, schema};

@@ -29,11 +29,40 @@ pub fn schema(api_version: &str, kind: &str) -> Option<&'static Schema> {
     TABLE.types.get(name)
 }
 
+/// Returns what clients that diff custom resources go by: the metadata is that of every object, of
+/// the rest lists are replaced and objects are merged.
+///
+/// The API server takes no strategic merge of custom resources; KWOK records their changes as if it
+/// did.
+pub fn custom_resource() -> &'static Schema {
+    &CUSTOM
+}
+
+static CUSTOM: LazyLock<Schema> = LazyLock::new(|| Schema {
+    name: "custom resource",
+    fields: field("metadata:s:meta.v1.ObjectMeta").into_iter().collect(),
+    is_open: true,
+});
+
+/// What is in a custom resource below its metadata.
+static OPEN: LazyLock<Schema> = LazyLock::new(|| Schema {
+    name: "anything",
+    fields: HashMap::new(),
+    is_open: true,
+});
+
+/// The name of `OPEN` in a field.
+const ANYTHING: &str = "*";
+static OPEN_STRUCT: Field = Field::open(Shape::Struct);
+static OPEN_LIST: Field = Field::open(Shape::List);
+
 /// Says which fields of an object are merged, and by which keys.
 #[derive(Debug)]
 pub struct Schema {
     name: &'static str,
     fields: HashMap<&'static str, Field>,
+    /// Whether there may be fields that are not named.
+    is_open: bool,
 }
 
 impl Schema {
@@ -55,6 +84,16 @@ impl Schema {
 
     pub(crate) fn field(&self, name: &str) -> Option<&Field> {
         self.fields.get(name)
+    }
+
+    /// Finds a field that holds others.
+    pub(crate) fn container(&self, name: &str, is_list: bool) -> Option<&Field> {
+        match self.fields.get(name) {
+            Some(field) => (field.shape != Shape::Scalar).then_some(field),
+            None if !self.is_open => None,
+            None if is_list => Some(&OPEN_LIST),
+            None => Some(&OPEN_STRUCT),
+        }
     }
 }
 
@@ -90,9 +129,24 @@ pub struct Field {
 }
 
 impl Field {
+    const fn open(shape: Shape) -> Self {
+        Self {
+            shape,
+            is_left_out: false,
+            merges: false,
+            replaces: false,
+            retains_keys: false,
+            merge_key: None,
+            of: Some(ANYTHING),
+        }
+    }
+
     /// Finds the schema of the object in the field, or of the list's or map's elements.
     pub fn of(&self) -> Option<&'static Schema> {
-        TABLE.types.get(self.of?)
+        match self.of? {
+            ANYTHING => Some(&OPEN),
+            name => TABLE.types.get(name),
+        }
     }
 }
 
@@ -115,7 +169,12 @@ impl Table {
                 }
                 (Some("type"), Some(name), first) => {
                     let fields = first.into_iter().chain(columns).filter_map(field).collect();
-                    table.types.insert(name, Schema { name, fields });
+                    let schema = Schema {
+                        name,
+                        fields,
+                        is_open: false,
+                    };
+                    table.types.insert(name, schema);
                 }
                 _ => {}
             }

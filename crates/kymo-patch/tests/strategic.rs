@@ -197,6 +197,24 @@ fn custom_resources_have_no_strategic_merge() {
 }
 
 #[test]
+fn what_clients_diff_of_custom_resources_merges_their_metadata_alone() {
+    let mut object = json!({
+        "metadata": { "name": "a", "finalizers": ["x"], "labels": { "a": "1" } },
+        "spec": { "list": [1, 2], "deep": { "list": [{ "name": "a" }], "kept": 1 } },
+    });
+    let patch = json!({
+        "metadata": { "finalizers": ["y"], "labels": { "a": null } },
+        "spec": { "list": [], "deep": { "list": [{ "name": "b" }], "more": {} } },
+    });
+    strategic_merge(&mut object, &patch, Some(kymo_patch::custom_resource())).unwrap();
+    let after = json!({
+        "metadata": { "name": "a", "finalizers": ["y", "x"] },
+        "spec": { "list": [], "deep": { "list": [{ "name": "b" }], "kept": 1, "more": {} } },
+    });
+    assert_eq!(object, after);
+}
+
+#[test]
 fn a_patch_of_long_lists_takes_no_time_that_grows_with_their_product() {
     let list = |from: usize| -> Vec<Value> {
         (from..from + 20_000)

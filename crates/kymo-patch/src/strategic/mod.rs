@@ -241,16 +241,11 @@ fn merge_in_order(
 }
 
 fn field_of<'s>(schema: Option<&'s Schema>, key: &str, at: &Place<'_>) -> Result<&'s Field, Error> {
-    schema
-        .and_then(|schema| schema.field(key))
-        .filter(|field| field.shape != Shape::Scalar)
-        .ok_or_else(|| Error::UnknownField {
-            place: at.to_string(),
-        })
+    container(schema, key, false, at)
 }
 
 fn list_of<'s>(schema: Option<&'s Schema>, key: &str, at: &Place<'_>) -> Result<&'s Field, Error> {
-    let field = field_of(schema, key, at)?;
+    let field = container(schema, key, true, at)?;
     if field.shape == Shape::List {
         Ok(field)
     } else {
@@ -260,4 +255,17 @@ fn list_of<'s>(schema: Option<&'s Schema>, key: &str, at: &Place<'_>) -> Result<
             wanted: "an object",
         })
     }
+}
+
+fn container<'s>(
+    schema: Option<&'s Schema>,
+    key: &str,
+    is_list: bool,
+    at: &Place<'_>,
+) -> Result<&'s Field, Error> {
+    schema
+        .and_then(|schema| schema.container(key, is_list))
+        .ok_or_else(|| Error::UnknownField {
+            place: at.to_string(),
+        })
 }
