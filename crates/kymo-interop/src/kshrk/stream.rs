@@ -6,7 +6,7 @@ use super::api_path::ApiPath;
 use super::capture::{Capture, OpenList, Place};
 use crate::Error;
 use crate::import::{Context, Item, LossReport, ReadItems};
-use crate::input::{Damage, Text};
+use crate::input::Text;
 
 /// A stream of records.
 pub(super) struct StreamReader {
@@ -76,21 +76,6 @@ impl StreamReader {
         Ok(true)
     }
 
-    /// Takes damage for the end of the stream, which is told.
-    fn give_up(&mut self, source: io::Error) -> Result<(), Error> {
-        let Some(damage) = Damage::of(&source) else {
-            return Err(Error::Read {
-                path: self.name.clone(),
-                source,
-            });
-        };
-        let number = self.text.line();
-        let reason = format!("the rest cannot be read: {damage}");
-        self.capture
-            .unreadable("", Place { ts: None, number }, reason);
-        Ok(())
-    }
-
     fn step(&mut self, mut list: OpenList) -> io::Result<()> {
         if self.capture.step(&mut self.text, &mut list)? {
             self.open = Some(list);
@@ -113,10 +98,12 @@ impl ReadItems for StreamReader {
                 Some(list) => self.step(list).map(|()| true),
                 None => self.record(),
             };
-            match read {
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(source) => self.give_up(source)?,
+            let has_more = read.map_err(|source| Error::Read {
+                path: self.name.clone(),
+                source,
+            })?;
+            if has_more {
+                continue;
             }
             self.capture.end();
             self.has_ended = true;

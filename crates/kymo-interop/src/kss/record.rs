@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::relist::Relist;
 use crate::Error;
 use crate::import::{Context, Item, Loss, LossReport, Named, Object, ReadItems, What, redacted};
-use crate::input::{Damage, Entry, Text};
+use crate::input::{Entry, Text};
 use crate::json::{Cut, next_value, skip_value};
 use crate::naming::Naming;
 
@@ -62,7 +62,6 @@ pub(super) struct RecordReader {
     began: Option<Timestamp>,
     ready: VecDeque<Item>,
     buffer: Vec<u8>,
-    has_ended: bool,
     deletes: u64,
     without_time: u64,
     lists: u64,
@@ -89,7 +88,6 @@ impl RecordReader {
             began: None,
             ready: VecDeque::new(),
             buffer: Vec::new(),
-            has_ended: false,
             deletes: 0,
             without_time: 0,
             lists: 0,
@@ -123,20 +121,6 @@ impl RecordReader {
         };
         self.buffer = buffer;
         has_more
-    }
-
-    /// Takes damage for the end of the file, which is told.
-    fn give_up(&mut self, source: io::Error) -> Result<(), Error> {
-        let Some(damage) = Damage::of(&source) else {
-            return Err(Error::Read {
-                path: self.source.to_string(),
-                source,
-            });
-        };
-        self.has_ended = true;
-        let reason = format!("the rest cannot be read: {damage}");
-        self.unreadable(self.text.line(), None, reason);
-        Ok(())
     }
 
     fn record(&mut self, line: u64, bytes: &[u8]) -> Result<(), (Option<Timestamp>, String)> {
@@ -328,12 +312,12 @@ impl ReadItems for RecordReader {
             if let Some(item) = self.ready.pop_front() {
                 return Ok(Some(item));
             }
-            if self.has_ended {
+            let has_more = self.read().map_err(|source| Error::Read {
+                path: self.source.to_string(),
+                source,
+            })?;
+            if !has_more {
                 return Ok(None);
-            }
-            match self.read() {
-                Ok(has_more) => self.has_ended = !has_more,
-                Err(source) => self.give_up(source)?,
             }
         }
     }

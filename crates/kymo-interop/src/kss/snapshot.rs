@@ -8,7 +8,7 @@ use kymo_model::{Certainty, EventType, ObjectText, ResourceType, Scope, Timestam
 
 use crate::Error;
 use crate::import::{Context, Item, Loss, LossReport, Named, Object, ReadItems, What, redacted};
-use crate::input::{Damage, Entry, Text};
+use crate::input::{Entry, Text};
 use crate::json::{Value, read_value, skip_blank, take, typed};
 use crate::kinds;
 
@@ -192,18 +192,14 @@ fn named((_, group, version, kind): &(&str, &str, &str, &str)) -> Named {
 
 impl ReadItems for SnapshotReader {
     fn next(&mut self) -> Result<Option<Item>, Error> {
-        let source = match self.read() {
-            Ok(item) => return Ok(item),
-            Err(source) => source,
-        };
-        let Some(damage) = Damage::of(&source) else {
-            return Err(Error::Read {
+        let read = self.read();
+        read.map_err(|source| {
+            self.place = Place::End;
+            Error::Read {
                 path: self.source.to_string(),
                 source,
-            });
-        };
-        let reason = format!("the rest cannot be read: {damage}");
-        Ok(Some(self.broken(&reason)))
+            }
+        })
     }
 
     fn finish(&mut self, report: &mut LossReport) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use kymo_anonymize::Policy;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::Error;
 use crate::import::{Item, Loss, LossReport, Named, Object, What, redacted};
 use crate::json::{ListHead, typed};
 use crate::naming::Naming;
@@ -79,9 +81,12 @@ impl Meaning {
         }
     }
 
-    /// The name for messages.
-    pub(super) fn name(&self) -> &str {
-        &self.name
+    /// Tells that the stream cannot be read on.
+    pub(super) fn failed(&self, source: io::Error) -> Error {
+        Error::Read {
+            path: self.name.to_string(),
+            source,
+        }
     }
 
     /// Takes a value as it was cut out.

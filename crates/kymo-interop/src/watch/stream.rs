@@ -7,7 +7,7 @@ use kymo_anonymize::Policy;
 use super::meaning::{Meaning, Place, Read};
 use crate::Error;
 use crate::import::{Item, LossReport, ReadItems};
-use crate::input::{Damage, Text};
+use crate::input::Text;
 use crate::json::{Cut, ListReader, Step, next_value, skip_value};
 
 /// Reads the items of one stream.
@@ -119,33 +119,14 @@ impl ReadItems for StreamReader<'_> {
             let mut buffer = std::mem::take(&mut self.buffer);
             let read = self.read(&mut buffer);
             self.buffer = buffer;
-            self.has_ended = !go_on(read, &mut self.meaning, self.text.line())?;
+            let has_more = read.map_err(|source| self.meaning.failed(source))?;
+            self.has_ended = !has_more;
         }
     }
 
     fn finish(&mut self, report: &mut LossReport) {
         self.meaning.report(report);
     }
-}
-
-/// Takes damage for the end of a stream, which is told.
-pub(super) fn go_on(
-    read: io::Result<bool>,
-    meaning: &mut Meaning,
-    line: u64,
-) -> Result<bool, Error> {
-    let source = match read {
-        Ok(has_more) => return Ok(has_more),
-        Err(source) => source,
-    };
-    let Some(damage) = Damage::of(&source) else {
-        return Err(Error::Read {
-            path: meaning.name().to_owned(),
-            source,
-        });
-    };
-    meaning.unreadable(line, None, format!("the rest cannot be read: {damage}"));
-    Ok(false)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::io;
 use kymo_anonymize::Policy;
 
 use super::meaning::{Meaning, Place, Read};
-use super::stream::go_on;
 use crate::Error;
 use crate::import::{Item, LossReport, ReadItems};
 use crate::input::{Content, Documents, Text};
@@ -15,7 +14,6 @@ use crate::json::ListHead;
 pub(super) struct YamlReader {
     documents: Documents,
     meaning: Meaning,
-    line: u64,
     /// Whether all items of the present list could be read.
     is_whole: bool,
     has_ended: bool,
@@ -33,7 +31,6 @@ impl YamlReader {
         Self {
             documents: Documents::new(text, limit),
             meaning: Meaning::new(name, file_stem, policy),
-            line: 1,
             is_whole: true,
             has_ended: false,
         }
@@ -45,7 +42,6 @@ impl YamlReader {
             return Ok(false);
         };
         let line = document.line;
-        self.line = line;
         let place = Place { line, recv: None };
         match document.content {
             Content::Whole(body) => {
@@ -82,7 +78,8 @@ impl ReadItems for YamlReader {
                 return Ok(None);
             }
             let read = self.read();
-            self.has_ended = !go_on(read, &mut self.meaning, self.line)?;
+            let has_more = read.map_err(|source| self.meaning.failed(source))?;
+            self.has_ended = !has_more;
         }
     }
 
