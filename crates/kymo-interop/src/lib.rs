@@ -17,6 +17,7 @@
 //! # Ok::<(), kymo_interop::Error>(())
 //! ```
 
+mod audit;
 mod error;
 mod import;
 mod input;

@@ -24,6 +24,11 @@ pub(crate) enum ImportCommand {
     /// All files must be of one format. A file that the format does not know is reported and left
     /// out.
     Auto(TimedArgs),
+    /// Import audit logs of API servers
+    ///
+    /// Reads events of audit.k8s.io, a line each, pretty-printed or in batches, and what GKE, AKS
+    /// and EKS make of them. All logs are read as one, in the order of time.
+    Audit(ImportArgs),
     /// Import captures of k8shark
     ///
     /// Reads `.kshrk` archives of the versions 1 and 2, unpacked ones, and streams of records.
@@ -154,6 +159,7 @@ impl Import {
         let step = Duration::from_millis(1);
         Ok(match command {
             ImportCommand::Auto(args) => Self::timed(None, args, step),
+            ImportCommand::Audit(args) => Self::plain(Format::Audit, args),
             ImportCommand::Kshrk(args) => Self::plain(Format::Kshrk, args),
             ImportCommand::Kss(args) => Self::plain(Format::Kss, args),
             ImportCommand::Simkube(args) => Self::plain(Format::Simkube, args),

@@ -15,6 +15,11 @@ use super::loss::{Loss, LossReport, ResourceCount};
 use super::minted;
 use crate::Error;
 
+/// The resources whose objects the API server drops after a time.
+const EVENTS: [&str; 2] = ["events", "events.events.k8s.io"];
+/// How many of those are remembered where nothing tells their end.
+const EVENTS_REMEMBERED: usize = 100_000;
+
 /// One resource's feed.
 #[derive(Debug)]
 pub(super) struct FeedState {
@@ -63,6 +68,7 @@ impl LossReport {
 impl FeedState {
     /// Begins a feed.
     pub(super) fn new(id: FeedId, label: String, rules: Rules, ts: Timestamp) -> Self {
+        let expires = rules.events_expire && EVENTS.contains(&label.as_str());
         Self {
             id,
             label,
@@ -74,7 +80,11 @@ impl FeedState {
             rules,
             state: None,
             versions: HashMap::new(),
-            live: LiveObjects::default(),
+            live: if expires {
+                LiveObjects::forgetting(EVENTS_REMEMBERED)
+            } else {
+                LiveObjects::default()
+            },
             last_deleted: None,
             in_list: false,
         }
@@ -213,6 +223,7 @@ impl FeedState {
         }
         let version = Version::of(&object);
         let known = self.live.get(&identity);
+        let known = known.or_else(|| self.live.by_name_alone(&object.key));
         let is_repeat = match object.event_type {
             EventType::Deleted => self
                 .last_deleted
@@ -246,7 +257,7 @@ impl FeedState {
         count.reported += u64::from(certainty == Certainty::Reported);
         report.redacted_objects += u64::from(object.is_redacted);
         if event_type == EventType::Deleted {
-            self.live.remove(&identity);
+            self.live.remove_known(&identity, &object.key);
             self.last_deleted = Some((identity, object.rv.clone()));
         } else {
             if self

@@ -30,6 +30,8 @@ pub(crate) struct Rules {
     pub(crate) versions_grow: bool,
     /// Whether objects get uids because the format has none.
     pub(crate) mints_uids: bool,
+    /// Whether the source does not tell when the API server drops old Events.
+    pub(crate) events_expire: bool,
 }
 
 /// The state of all feeds of an import.
@@ -363,6 +365,7 @@ mod tests {
     const RULES: Rules = Rules {
         versions_grow: true,
         mints_uids: false,
+        events_expire: false,
     };
 
     fn item(ts: i64, source: &str, named: Arc<Named>, what: What) -> Timed {

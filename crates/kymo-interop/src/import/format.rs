@@ -4,12 +4,14 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Entry, Sample};
-use crate::{Error, kshrk, kss, simkube, watch, workload_csv};
+use crate::{Error, audit, kshrk, kss, simkube, watch, workload_csv};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Format {
+    /// Audit logs of API servers.
+    Audit,
     /// Captures of k8shark.
     Kshrk,
     /// Traces of SimKube.
@@ -25,6 +27,7 @@ pub enum Format {
 impl Format {
     /// Every format, in the order in which they are tried.
     pub const ALL: &'static [Self] = &[
+        Self::Audit,
         Self::Kshrk,
         Self::Simkube,
         Self::Kss,
@@ -35,6 +38,7 @@ impl Format {
     /// Returns the word on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Audit => "audit",
             Self::Kshrk => "kshrk",
             Self::Simkube => "simkube",
             Self::Kss => "kss",
@@ -46,6 +50,7 @@ impl Format {
     /// Returns why an entry of a folder or archive is not read by this format.
     pub(crate) fn why_skipped(self, path: &str) -> Option<&'static str> {
         match self {
+            Self::Audit => audit::why_skipped(path),
             Self::Kshrk => kshrk::why_skipped(path),
             Self::Simkube => simkube::why_skipped(path),
             Self::Kss => kss::why_skipped(path),
@@ -57,6 +62,7 @@ impl Format {
     /// Tells whether an entry begins as this format does.
     pub(crate) fn detect(self, sample: &Sample<'_>) -> bool {
         match self {
+            Self::Audit => audit::detect(sample),
             Self::Kshrk => kshrk::detect(sample),
             Self::Simkube => simkube::detect(sample),
             Self::Kss => kss::detect(sample),
@@ -68,6 +74,7 @@ impl Format {
     /// Opens the entries.
     pub(crate) fn open(self, entries: Vec<Entry>, context: &Context) -> Result<Opened, Error> {
         Ok(match self {
+            Self::Audit => audit::open(entries, context)?.into(),
             Self::Kshrk => kshrk::open(entries, context)?,
             Self::Simkube => simkube::open(entries, context)?.into(),
             Self::Kss => kss::open(entries, context)?.into(),
@@ -79,18 +86,27 @@ impl Format {
     /// Returns what the fold may take for granted.
     pub(crate) fn rules(self) -> Rules {
         match self {
+            // Answers overtake each other.
+            Self::Audit => Rules {
+                versions_grow: false,
+                mints_uids: false,
+                events_expire: true,
+            },
             Self::Kshrk | Self::Simkube | Self::Watch => Rules {
                 versions_grow: true,
                 mints_uids: false,
+                events_expire: false,
             },
             // The objects of a list come in any order, as if they were changes.
             Self::Kss => Rules {
                 versions_grow: false,
                 mints_uids: false,
+                events_expire: false,
             },
             Self::WorkloadCsv => Rules {
                 versions_grow: true,
                 mints_uids: true,
+                events_expire: false,
             },
         }
     }

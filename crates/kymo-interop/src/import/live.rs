@@ -1,6 +1,6 @@
 //! The objects of a feed that were not deleted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use kymo_model::{ObjectKey, Rv};
@@ -64,6 +64,8 @@ pub(super) struct LiveObjects {
     by_name: Option<HashMap<String, String>>,
     /// How many objects of each name got a made uid.
     incarnations: HashMap<String, u32>,
+    /// The identities in the order in which they came, where only so many are remembered.
+    remembered: Option<(usize, VecDeque<String>)>,
 }
 
 /// Two objects are one if their uids say so; where there are none, their names.
@@ -76,6 +78,14 @@ pub(super) fn identity(key: &ObjectKey) -> String {
 }
 
 impl LiveObjects {
+    /// Remembers only the `most` that came last: their end is not told.
+    pub(super) fn forgetting(most: usize) -> Self {
+        Self {
+            remembered: Some((most, VecDeque::new())),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_identity.is_empty()
     }
@@ -97,6 +107,13 @@ impl LiveObjects {
         (!live.key.uid.is_empty()).then(|| live.key.uid.clone())
     }
 
+    /// Returns the live object of that name whose uid the source did not tell yet.
+    pub(super) fn by_name_alone(&self, key: &ObjectKey) -> Option<&Live> {
+        // There is none unless a source left out a uid.
+        self.by_name.as_ref()?;
+        self.by_identity.get(&name(key))
+    }
+
     /// Counts the objects of a name, from 0.
     pub(super) fn next_incarnation(&mut self, key: &ObjectKey) -> u32 {
         let count = self.incarnations.entry(name(key)).or_default();
@@ -113,7 +130,17 @@ impl LiveObjects {
                 self.by_identity.remove(&name(&live.key));
             }
         }
-        self.by_identity.insert(identity, live);
+        let Some((most, order)) = &mut self.remembered else {
+            self.by_identity.insert(identity, live);
+            return;
+        };
+        if self.by_identity.insert(identity.clone(), live).is_none() {
+            order.push_back(identity);
+        }
+        let oldest = (order.len() > *most).then(|| order.pop_front()).flatten();
+        if let Some(oldest) = oldest {
+            self.remove(&oldest);
+        }
     }
 
     pub(super) fn remove(&mut self, identity: &str) -> Option<Live> {
@@ -125,6 +152,13 @@ impl LiveObjects {
             }
         }
         Some(live)
+    }
+
+    /// Removes an object, also where it was known by its name alone.
+    pub(super) fn remove_known(&mut self, identity: &str, key: &ObjectKey) {
+        if self.remove(identity).is_none() && self.by_name.is_some() {
+            self.remove(&name(key));
+        }
     }
 
     /// Takes the objects of a scope that a list of a version did not show, in the order of their
@@ -155,4 +189,46 @@ impl LiveObjects {
 
 fn name(key: &ObjectKey) -> String {
     format!("{}/{}", key.namespace, key.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str, uid: &str) -> ObjectKey {
+        ObjectKey {
+            namespace: "a".into(),
+            name: name.into(),
+            uid: uid.into(),
+        }
+    }
+
+    fn put(live: &mut LiveObjects, key: ObjectKey) {
+        let version = Version::Unknown;
+        live.insert(identity(&key), Live { key, version });
+    }
+
+    #[test]
+    fn an_object_known_by_its_name_is_the_one_that_later_tells_its_uid() {
+        let mut live = LiveObjects::default();
+        assert_eq!(live.uid_of(&key("p", "")), None);
+        put(&mut live, key("p", ""));
+        assert!(live.by_name_alone(&key("p", "u")).is_some());
+        put(&mut live, key("p", "u"));
+        assert!(live.by_name_alone(&key("p", "u")).is_none());
+        assert_eq!(live.uid_of(&key("p", "")).as_deref(), Some("u"));
+        put(&mut live, key("q", ""));
+        live.remove_known("v", &key("q", "v"));
+        assert!(live.by_name_alone(&key("q", "v")).is_none());
+    }
+
+    #[test]
+    fn objects_whose_end_is_not_told_are_forgotten() {
+        let mut live = LiveObjects::forgetting(2);
+        for uid in ["u1", "u2", "u1", "u3"] {
+            put(&mut live, key(uid, uid));
+        }
+        assert!(live.get("u1").is_none());
+        assert!(live.get("u2").is_some() && live.get("u3").is_some());
+    }
 }

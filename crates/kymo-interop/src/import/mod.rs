@@ -3,7 +3,6 @@
 //! A format makes readers of its entries ([`item::ReadItems`]). Their items are brought into one
 //! order ([`merge`]) and folded into what a recorder would have written ([`fold`]).
 
-#[expect(dead_code, reason = "for formats that hold patches")]
 pub(crate) mod bodies;
 mod context;
 mod damaged;
@@ -262,7 +261,8 @@ fn fill(
     )?;
     let mut report = fold.finish(&mut writer)?;
     merge.finish(&mut report);
-    if report.resources.is_empty() {
+    // A log of which all was left out for a reason is a log all the same.
+    if report.resources.is_empty() && report.notes.is_empty() {
         return Err(nothing(format, &options.paths, &report));
     }
     go_on(progress(Progress::Sealing))?;

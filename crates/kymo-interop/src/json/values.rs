@@ -78,12 +78,18 @@ pub(crate) fn next_value(
     if buffer.get(start) != Some(&b'{') {
         return Ok(Some(Cut::Stray));
     }
-    // Most values are one line, whose brackets need not be followed. One that is cut is still
-    // one line, unless it ends as only a line of a larger value does.
+    // Most values are one line, whose brackets need not be followed: the next line begins a value
+    // too, or there is none. One that is cut is still one line.
     let line = buffer.trim_ascii();
+    let is_closed = line.last() == Some(&b'}') && line.starts_with(b"{\"");
+    let has = |needle: &[u8]| memchr::memmem::find(line, needle).is_some();
+    let is_alone = !has(b"}{\"") && !has(b"} {\"");
+    if is_closed && matches!(text.peek()?, None | Some(b'{')) && is_alone {
+        return Ok(Some(Cut::Value));
+    }
     let is_event = line.starts_with(b"{\"recv\":") || line.starts_with(b"{\"type\":");
     let goes_on = matches!(line.last(), Some(b'{' | b'[' | b','));
-    if is_event && !goes_on && memchr::memmem::find(line, b"}{\"").is_none() {
+    if is_event && !goes_on && is_alone {
         return Ok(Some(Cut::Value));
     }
     let mut nesting = Nesting::default();
