@@ -96,6 +96,14 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// The inputs were to become one trace, but are of two clusters.
+    #[error("`{first}` and `{second}` are of different clusters")]
+    DifferentClusters {
+        /// An input.
+        first: String,
+        /// One of another cluster.
+        second: String,
+    },
     /// A stream has no receive times, and the options give none.
     #[error("`{path}` has no receive times")]
     NoTime {
@@ -183,7 +191,10 @@ impl Error {
     pub fn is_bad_request(&self) -> bool {
         matches!(
             self,
-            Self::NoInput { .. } | Self::NoTime { .. } | Self::OutputExists { .. }
+            Self::NoInput { .. }
+                | Self::NoTime { .. }
+                | Self::OutputExists { .. }
+                | Self::DifferentClusters { .. }
         )
     }
 }

@@ -2,7 +2,8 @@
 
 use kymo_model::ResourceType;
 
-/// Group, kind, plural and whether it lives in namespaces; sorted by group and kind.
+/// Group, kind, plural and whether it lives in namespaces; sorted by group and kind. Kinds that are
+/// only sent or answered (reviews, scales, evictions) are among them: they are written to files too.
 const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("", "Binding", "bindings", true),
     ("", "ComponentStatus", "componentstatuses", false),
@@ -16,6 +17,7 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("", "PersistentVolumeClaim", "persistentvolumeclaims", true),
     ("", "Pod", "pods", true),
     ("", "PodTemplate", "podtemplates", true),
+    ("", "RangeAllocation", "rangeallocations", false),
     ("", "ReplicationController", "replicationcontrollers", true),
     ("", "ResourceQuota", "resourcequotas", true),
     ("", "Secret", "secrets", true),
@@ -58,6 +60,12 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
         false,
     ),
     (
+        "apidiscovery.k8s.io",
+        "APIGroupDiscovery",
+        "apigroupdiscoveries",
+        false,
+    ),
+    (
         "apiextensions.k8s.io",
         "CustomResourceDefinition",
         "customresourcedefinitions",
@@ -68,13 +76,57 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("apps", "DaemonSet", "daemonsets", true),
     ("apps", "Deployment", "deployments", true),
     ("apps", "ReplicaSet", "replicasets", true),
+    ("apps", "Scale", "scales", true),
     ("apps", "StatefulSet", "statefulsets", true),
+    (
+        "authentication.k8s.io",
+        "SelfSubjectReview",
+        "selfsubjectreviews",
+        false,
+    ),
+    (
+        "authentication.k8s.io",
+        "TokenRequest",
+        "tokenrequests",
+        true,
+    ),
+    (
+        "authentication.k8s.io",
+        "TokenReview",
+        "tokenreviews",
+        false,
+    ),
+    (
+        "authorization.k8s.io",
+        "LocalSubjectAccessReview",
+        "localsubjectaccessreviews",
+        true,
+    ),
+    (
+        "authorization.k8s.io",
+        "SelfSubjectAccessReview",
+        "selfsubjectaccessreviews",
+        false,
+    ),
+    (
+        "authorization.k8s.io",
+        "SelfSubjectRulesReview",
+        "selfsubjectrulesreviews",
+        false,
+    ),
+    (
+        "authorization.k8s.io",
+        "SubjectAccessReview",
+        "subjectaccessreviews",
+        false,
+    ),
     (
         "autoscaling",
         "HorizontalPodAutoscaler",
         "horizontalpodautoscalers",
         true,
     ),
+    ("autoscaling", "Scale", "scales", true),
     ("batch", "CronJob", "cronjobs", true),
     ("batch", "Job", "jobs", true),
     (
@@ -109,6 +161,7 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ("extensions", "Ingress", "ingresses", true),
     ("extensions", "NetworkPolicy", "networkpolicies", true),
     ("extensions", "ReplicaSet", "replicasets", true),
+    ("extensions", "Scale", "scales", true),
     (
         "flowcontrol.apiserver.k8s.io",
         "FlowSchema",
@@ -121,11 +174,19 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
         "prioritylevelconfigurations",
         false,
     ),
+    ("imagepolicy.k8s.io", "ImageReview", "imagereviews", false),
     (
         "internal.apiserver.k8s.io",
         "StorageVersion",
         "storageversions",
         false,
+    ),
+    ("lifecycle.k8s.io", "Eviction", "evictions", true),
+    (
+        "lifecycle.k8s.io",
+        "EvictionRequest",
+        "evictionrequests",
+        true,
     ),
     ("metrics.k8s.io", "NodeMetrics", "nodes", false),
     ("metrics.k8s.io", "PodMetrics", "pods", true),
@@ -140,6 +201,7 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
     ),
     ("networking.k8s.io", "ServiceCIDR", "servicecidrs", false),
     ("node.k8s.io", "RuntimeClass", "runtimeclasses", false),
+    ("policy", "Eviction", "evictions", true),
     (
         "policy",
         "PodDisruptionBudget",
@@ -180,7 +242,19 @@ const BUILT_IN: &[(&str, &str, &str, bool)] = &[
         "resourceclaimtemplates",
         true,
     ),
+    (
+        "resource.k8s.io",
+        "ResourcePoolStatusRequest",
+        "resourcepoolstatusrequests",
+        false,
+    ),
     ("resource.k8s.io", "ResourceSlice", "resourceslices", false),
+    (
+        "scheduling.k8s.io",
+        "CompositePodGroup",
+        "compositepodgroups",
+        true,
+    ),
     ("scheduling.k8s.io", "PodGroup", "podgroups", true),
     (
         "scheduling.k8s.io",
@@ -233,6 +307,16 @@ pub(crate) fn by_resource(group: &str, resource: &str) -> Option<(&'static str, 
         .iter()
         .find(|row| row.0 == group && row.2 == resource)
         .map(|row| (row.1, row.3))
+}
+
+/// Finds a built-in resource by its plural alone: its group and kind. Groups that only show
+/// what another one holds are left aside.
+pub(crate) fn by_plural(plural: &str) -> Option<(&'static str, &'static str)> {
+    BUILT_IN
+        .iter()
+        .filter(|row| !["extensions", "metrics.k8s.io"].contains(&row.0))
+        .find(|row| row.2 == plural)
+        .map(|row| (row.0, row.1))
 }
 
 /// Guesses the plural of a custom kind as most tools do: lower case with an English ending.

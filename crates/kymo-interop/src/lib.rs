@@ -18,6 +18,7 @@
 //! ```
 
 mod audit;
+mod dump;
 mod error;
 mod import;
 mod input;

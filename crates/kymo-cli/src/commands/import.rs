@@ -29,6 +29,12 @@ pub(crate) enum ImportCommand {
     /// Reads events of audit.k8s.io, a line each, pretty-printed or in batches, and what GKE, AKS
     /// and EKS make of them. All logs are read as one, in the order of time.
     Audit(ImportArgs),
+    /// Import what `kubectl get`, `cluster-info dump`, must-gather and support bundles hold
+    ///
+    /// Reads objects and lists in JSON and YAML, and folders and archives of them. Several dumps of
+    /// one cluster become a coarse timeline; --start gives the first one's time and each further
+    /// one, in the order of the paths, a millisecond more.
+    Dump(TimedArgs),
     /// Import captures of k8shark
     ///
     /// Reads `.kshrk` archives of the versions 1 and 2, unpacked ones, and streams of records.
@@ -160,6 +166,7 @@ impl Import {
         Ok(match command {
             ImportCommand::Auto(args) => Self::timed(None, args, step),
             ImportCommand::Audit(args) => Self::plain(Format::Audit, args),
+            ImportCommand::Dump(args) => Self::timed(Some(Format::Dump), args, step),
             ImportCommand::Kshrk(args) => Self::plain(Format::Kshrk, args),
             ImportCommand::Kss(args) => Self::plain(Format::Kss, args),
             ImportCommand::Simkube(args) => Self::plain(Format::Simkube, args),

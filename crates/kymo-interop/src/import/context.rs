@@ -9,6 +9,7 @@ use super::merge::MissingTimes;
 use crate::input::{Budget, Limits};
 
 /// What the reader of a format may need besides its entries.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// What is dropped of objects.
     pub(crate) policy: Policy,

@@ -3,9 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use kymo_model::{
-    Cause, Certainty, CoverageState, Event, EventType, FeedId, ObjectKey, Rv, Timestamp,
-};
+use kymo_model::{Cause, Certainty, CoverageState, Event, EventType, FeedId, Rv, Timestamp};
 use kymo_store::LogRecord;
 
 use super::fold::{Log, Rules};
@@ -234,9 +232,20 @@ impl FeedState {
         let is_stale = is_listed && known.is_some_and(|live| live.version.is_newer_than(&version));
         if is_repeat || is_stale {
             report.count(&self.label).duplicates += 1;
+            if is_repeat {
+                self.live.show_again(&identity, ts);
+            } else if !self.rules.is_followed {
+                let why = "a later dump shows an older version of an object: it was left out";
+                report.lose(Loss::Order, why, 1);
+            }
             return Ok(());
         }
+        let shown = known.map(|live| live.shown);
         let is_known = known.is_some();
+        let is_new = is_listed && !is_known && !self.rules.is_followed;
+        if is_new && let Some(namesake) = self.live.take_namesake(&object.key) {
+            self.infer_delete(ts, namesake, report, log)?;
+        }
         self.observe(ts, log)?;
         if let Some(rv) = object.rv.as_ref().filter(|_| !is_listed) {
             self.version(ts, source, rv, report, log)?;
@@ -268,10 +277,15 @@ impl FeedState {
                 self.last_deleted = None;
             }
             let key = object.key.clone();
-            self.live.insert(identity, Live { key, version });
+            let live = Live {
+                key,
+                version,
+                shown: ts,
+            };
+            self.live.insert(identity, live);
         }
         let not_before = match certainty {
-            Certainty::Coalesced => Some(self.followed_until),
+            Certainty::Coalesced => Some(self.known_until(shown)),
             _ => object.not_before,
         };
         log.append(LogRecord::Event(Event {
@@ -315,11 +329,8 @@ impl FeedState {
                 _ => false,
             };
             let after = rv.as_ref().filter(|_| !is_rewound);
-            for key in self.live.take_missing(&listed, namespace, after) {
-                let count = report.count(&self.label);
-                count.deleted += 1;
-                count.inferred += 1;
-                log.append(LogRecord::Event(self.inferred_delete(ts, key)))?;
+            for live in self.live.take_missing(&listed, namespace, after) {
+                self.infer_delete(ts, live, report, log)?;
             }
         }
         let Some(rv) = rv else { return Ok(()) };
@@ -334,18 +345,35 @@ impl FeedState {
         Ok(())
     }
 
-    fn inferred_delete(&self, ts: Timestamp, key: ObjectKey) -> Event {
-        Event {
+    /// Returns up to when an object is known to have been as it was.
+    fn known_until(&self, shown: Option<Timestamp>) -> Timestamp {
+        match shown {
+            Some(shown) if !self.rules.is_followed => shown,
+            _ => self.followed_until,
+        }
+    }
+
+    fn infer_delete(
+        &mut self,
+        ts: Timestamp,
+        gone: Live,
+        report: &mut LossReport,
+        log: &mut impl Log,
+    ) -> Result<(), Error> {
+        let count = report.count(&self.label);
+        count.deleted += 1;
+        count.inferred += 1;
+        log.append(LogRecord::Event(Event {
             feed: self.id,
             ts,
-            not_before: Some(self.followed_until),
+            not_before: Some(self.known_until(Some(gone.shown))),
             event_type: EventType::Deleted,
             certainty: Certainty::Inferred,
             epoch: self.epoch,
-            key,
+            key: gone.key,
             rv: None,
             body: None,
             request: None,
-        }
+        }))
     }
 }

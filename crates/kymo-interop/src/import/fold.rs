@@ -32,6 +32,9 @@ pub(crate) struct Rules {
     pub(crate) mints_uids: bool,
     /// Whether the source does not tell when the API server drops old Events.
     pub(crate) events_expire: bool,
+    /// Whether what happens between two items is told, as in a watch. Where moments are shown,
+    /// nothing is known of an object between two of them.
+    pub(crate) is_followed: bool,
 }
 
 /// The state of all feeds of an import.
@@ -366,6 +369,7 @@ mod tests {
         versions_grow: true,
         mints_uids: false,
         events_expire: false,
+        is_followed: true,
     };
 
     fn item(ts: i64, source: &str, named: Arc<Named>, what: What) -> Timed {
@@ -638,6 +642,7 @@ mod tests {
     fn made_uids_tell_the_incarnations_of_a_name_apart() {
         let rules = Rules {
             mints_uids: true,
+            is_followed: true,
             ..RULES
         };
         let mut records = Records::default();

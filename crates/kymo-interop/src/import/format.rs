@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Entry, Sample};
-use crate::{Error, audit, kshrk, kss, simkube, watch, workload_csv};
+use crate::{Error, audit, dump, kshrk, kss, simkube, watch, workload_csv};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +20,8 @@ pub enum Format {
     Kss,
     /// Raw watch streams.
     Watch,
+    /// What a cluster held at one moment, or at several.
+    Dump,
     /// Tables of nodes and pods.
     WorkloadCsv,
 }
@@ -33,6 +35,7 @@ impl Format {
         Self::Kss,
         Self::WorkloadCsv,
         Self::Watch,
+        Self::Dump,
     ];
 
     /// Returns the word on the command line.
@@ -43,6 +46,7 @@ impl Format {
             Self::Simkube => "simkube",
             Self::Kss => "kss",
             Self::Watch => "watch",
+            Self::Dump => "dump",
             Self::WorkloadCsv => "workload-csv",
         }
     }
@@ -55,6 +59,7 @@ impl Format {
             Self::Simkube => simkube::why_skipped(path),
             Self::Kss => kss::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
+            Self::Dump => dump::why_skipped(path),
             Self::WorkloadCsv => workload_csv::why_skipped(path),
         }
     }
@@ -67,6 +72,7 @@ impl Format {
             Self::Simkube => simkube::detect(sample),
             Self::Kss => kss::detect(sample),
             Self::Watch => watch::detect(sample),
+            Self::Dump => dump::detect(sample),
             Self::WorkloadCsv => workload_csv::detect(sample),
         }
     }
@@ -79,6 +85,7 @@ impl Format {
             Self::Simkube => simkube::open(entries, context)?.into(),
             Self::Kss => kss::open(entries, context)?.into(),
             Self::Watch => watch::open(entries, context)?.into(),
+            Self::Dump => dump::open(entries, context)?,
             Self::WorkloadCsv => workload_csv::open(entries, context)?.into(),
         })
     }
@@ -91,22 +98,32 @@ impl Format {
                 versions_grow: false,
                 mints_uids: false,
                 events_expire: true,
+                is_followed: true,
             },
             Self::Kshrk | Self::Simkube | Self::Watch => Rules {
                 versions_grow: true,
                 mints_uids: false,
                 events_expire: false,
+                is_followed: true,
+            },
+            Self::Dump => Rules {
+                versions_grow: true,
+                mints_uids: false,
+                events_expire: false,
+                is_followed: false,
             },
             // The objects of a list come in any order, as if they were changes.
             Self::Kss => Rules {
                 versions_grow: false,
                 mints_uids: false,
                 events_expire: false,
+                is_followed: true,
             },
             Self::WorkloadCsv => Rules {
                 versions_grow: true,
                 mints_uids: true,
                 events_expire: false,
+                is_followed: true,
             },
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use kymo_model::{ObjectKey, Rv};
+use kymo_model::{ObjectKey, Rv, Timestamp};
 
 use super::item::Object;
 
@@ -54,6 +54,8 @@ impl Version {
 pub(super) struct Live {
     pub(super) key: ObjectKey,
     pub(super) version: Version,
+    /// When it was last shown as it is.
+    pub(super) shown: Timestamp,
 }
 
 /// The live objects of a feed by identity, and by name once that is asked for.
@@ -94,8 +96,30 @@ impl LiveObjects {
         self.by_identity.get(identity)
     }
 
+    /// Notes that an object was shown as it was before.
+    pub(super) fn show_again(&mut self, identity: &str, ts: Timestamp) {
+        if let Some(live) = self.by_identity.get_mut(identity) {
+            live.shown = ts;
+        }
+    }
+
     /// Returns the uid of the live object of that name.
     pub(super) fn uid_of(&mut self, key: &ObjectKey) -> Option<String> {
+        let live = self.of_name(key)?;
+        (!live.key.uid.is_empty()).then(|| live.key.uid.clone())
+    }
+
+    /// Takes the live object that had the name of another one: two cannot have it at a time.
+    pub(super) fn take_namesake(&mut self, key: &ObjectKey) -> Option<Live> {
+        let other = self.of_name(key)?;
+        if key.uid.is_empty() || other.key.uid.is_empty() || other.key.uid == key.uid {
+            return None;
+        }
+        let identity = identity(&other.key);
+        self.remove(&identity)
+    }
+
+    fn of_name(&mut self, key: &ObjectKey) -> Option<&Live> {
         let by_identity = &self.by_identity;
         let by_name = self.by_name.get_or_insert_with(|| {
             by_identity
@@ -103,8 +127,7 @@ impl LiveObjects {
                 .map(|(identity, live)| (name(&live.key), identity.clone()))
                 .collect()
         });
-        let live = by_identity.get(by_name.get(&name(key))?)?;
-        (!live.key.uid.is_empty()).then(|| live.key.uid.clone())
+        by_identity.get(by_name.get(&name(key))?)
     }
 
     /// Returns the live object of that name whose uid the source did not tell yet.
@@ -168,7 +191,7 @@ impl LiveObjects {
         listed: &HashSet<String>,
         namespace: Option<&str>,
         rv: Option<&Rv>,
-    ) -> Vec<ObjectKey> {
+    ) -> Vec<Live> {
         let is_after_list = |live: &Live| match (&live.version, rv) {
             (Version::Rv(live), Some(list)) => live.is_newer_than(list),
             _ => false,
@@ -182,7 +205,7 @@ impl LiveObjects {
             .collect();
         gone.sort();
         gone.iter()
-            .filter_map(|identity| Some(self.remove(identity)?.key))
+            .filter_map(|identity| self.remove(identity))
             .collect()
     }
 }
@@ -205,7 +228,14 @@ mod tests {
 
     fn put(live: &mut LiveObjects, key: ObjectKey) {
         let version = Version::Unknown;
-        live.insert(identity(&key), Live { key, version });
+        live.insert(
+            identity(&key),
+            Live {
+                key,
+                version,
+                shown: Timestamp(0),
+            },
+        );
     }
 
     #[test]

@@ -255,7 +255,7 @@ impl LossReport {
         }
     }
 
-    pub(super) fn note_skipped(&mut self, path: String, reason: &str) {
+    pub(crate) fn note_skipped(&mut self, path: String, reason: &str) {
         if let Some(count) = self.skipped.get_mut(reason) {
             *count += 1;
         } else {
@@ -267,7 +267,7 @@ impl LossReport {
         }
     }
 
-    pub(super) fn note_damage(&mut self, path: &str, damage: &Damage) {
+    pub(crate) fn note_damage(&mut self, path: &str, damage: &Damage) {
         self.damaged.push(DamagedInput {
             path: path.to_owned(),
             byte: damage.byte,

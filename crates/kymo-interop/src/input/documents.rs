@@ -30,7 +30,7 @@ pub(crate) enum Content {
     /// An item of a list; its [`ListEnd`](Self::ListEnd) comes after all items.
     Item(Body),
     /// The end of a list, with what the list says of itself. A top-level array or sequence says
-    /// nothing.
+    /// nothing. The list is partial also if an item of it could not be read, or its end.
     ListEnd(ListHead),
     /// What could not be read.
     Unreadable(String),
@@ -46,14 +46,6 @@ pub(crate) enum Body {
 }
 
 impl Body {
-    /// Returns the value.
-    pub(crate) fn into_value(self) -> serde_json::Result<Value> {
-        match self {
-            Self::Text(text) => serde_json::from_str(&text),
-            Self::Value(value) => Ok(value),
-        }
-    }
-
     /// Returns JSON text: that of the document, or one made of its YAML.
     pub(crate) fn into_text(self) -> String {
         match self {
@@ -75,7 +67,17 @@ pub(crate) struct Documents {
     buffer: Vec<u8>,
     /// A line that was read, and not used yet.
     line: Line,
+    /// What comes next whatever follows in the text.
+    ready: Option<Document>,
+    /// Whether all items of the present list could be read.
+    is_whole: bool,
+    /// Members of YAML mappings that were left out for later ones of their name.
+    replaced: u64,
 }
+
+/// Between these lines `kubectl cluster-info dump` prints the logs of a container.
+const LOGS_START: &[u8] = b"==== START logs for container ";
+const LOGS_END: &[u8] = b"==== END logs for container ";
 
 #[derive(Debug)]
 enum State {
@@ -155,11 +157,23 @@ impl Documents {
             state: State::Between,
             buffer: Vec::new(),
             line: Line::default(),
+            ready: None,
+            is_whole: true,
+            replaced: 0,
         }
+    }
+
+    /// Returns how many members of YAML mappings were left out so far because another of the same
+    /// name came later.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced
     }
 
     /// Reads the next document or part of one; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Document>> {
+        if let Some(document) = self.ready.take() {
+            return Ok(Some(document));
+        }
         loop {
             match std::mem::replace(&mut self.state, State::Between) {
                 State::Between => {
@@ -237,6 +251,10 @@ impl Documents {
                     return Ok(true);
                 }
             }
+            if self.line.bytes.starts_with(LOGS_START) {
+                self.skip_logs()?;
+                continue;
+            }
             let is_directive = self.line.bytes.starts_with(b"%");
             if !is_directive && !self.line.is_marker(b"...") && !self.line.is_blank() {
                 return Ok(true);
@@ -244,6 +262,18 @@ impl Documents {
             self.drop_line()?;
         }
         Ok(false)
+    }
+
+    /// Drops the logs of a container.
+    fn skip_logs(&mut self) -> io::Result<()> {
+        while self.peek_line()? {
+            let is_end = self.line.bytes.starts_with(LOGS_END);
+            self.drop_line()?;
+            if is_end {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Gives the pending line back to the text, for what reads JSON from there.
@@ -275,9 +305,15 @@ impl Documents {
                 return Ok(None);
             }
             Ok(_) => utf8(text).map(Body::Text),
+            // What came before the end of a list that was cut off can be read.
+            Err(error) if error.is_eof() && memchr::memmem::find(text, b"\"items\"").is_some() => {
+                self.text.push_back(&self.buffer);
+                self.state = State::JsonList(ListReader::new());
+                return Ok(None);
+            }
             // A mapping in braces may still be YAML.
             Err(error) => yaml::parse(text, self.limit)
-                .map(Body::Value)
+                .map(|read| Body::Value(read.value))
                 .map_err(|_| format!("not JSON: {error}")),
         };
         let content = content.map_or_else(Content::Unreadable, Content::Whole);
@@ -285,22 +321,26 @@ impl Documents {
     }
 
     fn json_list(&mut self, mut list: ListReader) -> io::Result<Document> {
-        skip_blank(&mut self.text)?;
-        let line = self.text.line();
-        let content = match list.step(&mut self.text, &mut self.buffer, self.limit)? {
+        let step = list.step(&mut self.text, &mut self.buffer, self.limit)?;
+        let line = list.line;
+        let content = match step {
             Step::Item => {
                 self.state = State::JsonList(list);
-                utf8(&self.buffer)
-                    .map_or_else(Content::Unreadable, |text| Content::Item(Body::Text(text)))
+                self.item_text()
             }
             Step::TooLong => {
                 self.state = State::JsonList(list);
-                Content::Unreadable(self.too_long("an item"))
+                self.bad_item(self.too_long("an item"))
             }
-            Step::End => Content::ListEnd(list.head),
+            Step::End => self.list_end(list.head),
             Step::Broken(reason) => {
                 skip_value(&mut self.text)?;
-                Content::Unreadable(reason.to_owned())
+                let content = self.bad_item(reason.to_owned());
+                self.ready = Some(Document {
+                    line,
+                    content: self.list_end(list.head),
+                });
+                content
             }
         };
         Ok(Document { line, content })
@@ -312,25 +352,55 @@ impl Documents {
         let line = self.text.line();
         let content = if next == Some(b']') {
             self.text.consume(1);
-            Content::ListEnd(ListHead::default())
+            self.list_end(ListHead::default())
         } else {
             match read_value(&mut self.text, &mut self.buffer, self.limit)? {
                 Read::Whole => {
                     self.state = State::JsonArray;
-                    utf8(&self.buffer)
-                        .map_or_else(Content::Unreadable, |text| Content::Item(Body::Text(text)))
+                    self.item_text()
                 }
                 Read::TooLong => {
                     self.state = State::JsonArray;
-                    Content::Unreadable(self.too_long("an item"))
+                    self.bad_item(self.too_long("an item"))
                 }
                 Read::Cut => {
                     skip_value(&mut self.text)?;
-                    Content::Unreadable("an array that ends early".to_owned())
+                    let content = self.bad_item("an array that ends early".to_owned());
+                    self.ready = Some(Document {
+                        line,
+                        content: self.list_end(ListHead::default()),
+                    });
+                    content
                 }
             }
         };
         Ok(Document { line, content })
+    }
+
+    /// Takes the item in the buffer.
+    fn item_text(&mut self) -> Content {
+        match utf8(&self.buffer) {
+            Ok(text) => Content::Item(Body::Text(text)),
+            Err(reason) => self.bad_item(reason),
+        }
+    }
+
+    /// Notes that a list lacks an item.
+    fn bad_item(&mut self, reason: String) -> Content {
+        self.is_whole = false;
+        Content::Unreadable(reason)
+    }
+
+    /// Ends a list; one that lacks an item is partial.
+    fn list_end(&mut self, mut head: ListHead) -> Content {
+        head.is_partial |= !std::mem::replace(&mut self.is_whole, true);
+        Content::ListEnd(head)
+    }
+
+    fn parse(&mut self) -> Result<Value, Broken> {
+        let read = yaml::parse(&self.buffer, self.limit)?;
+        self.replaced += read.replaced;
+        Ok(read.value)
     }
 
     /// Reads up to the end of a document, or to the first item of its list if it `may_be_list`.
@@ -338,7 +408,11 @@ impl Documents {
         let mut is_too_long = false;
         let mut is_first = self.buffer.is_empty();
         while self.peek_line()? {
-            let ends = self.line.is_marker(b"---") || self.line.is_marker(b"...");
+            // What begins with a brace in front of everything is the next value, if no marker
+            // stands between them.
+            let ends = self.line.is_marker(b"---")
+                || self.line.is_marker(b"...")
+                || self.line.bytes.starts_with(b"{");
             if ends && !is_first {
                 break;
             }
@@ -355,7 +429,7 @@ impl Documents {
             let content = Content::Unreadable(self.too_long("a document"));
             return Ok(Some(Document { line, content }));
         }
-        Ok(match yaml::parse(&self.buffer, self.limit) {
+        Ok(match self.parse() {
             Ok(Value::Null) => None,
             Ok(value) => Some(Document {
                 line,
@@ -403,20 +477,26 @@ impl Documents {
             std::mem::swap(&mut self.buffer, &mut list.head);
         }
         let line = list.line;
-        if is_too_long {
-            let content = Content::Unreadable(self.too_long("what a list says of itself"));
-            return Ok(Some(Document { line, content }));
-        }
-        if list.key.is_empty() && list.head.is_empty() {
-            let content = Content::ListEnd(ListHead::default());
-            return Ok(Some(Document { line, content }));
-        }
-        Ok(Some(match yaml::parse(&list.head, self.limit) {
-            Ok(head) => Document {
-                line,
-                content: Content::ListEnd(list_head(&head)),
-            },
-            Err(broken) => unreadable(line, broken),
+        let head = if is_too_long {
+            Err(Broken {
+                line: 0,
+                reason: self.too_long("what a list says of itself"),
+            })
+        } else {
+            self.buffer = list.head;
+            self.parse()
+        };
+        let end = |this: &mut Self, head: &Value| Document {
+            line,
+            content: this.list_end(ListHead::of(head)),
+        };
+        Ok(Some(match head {
+            Ok(head) => end(self, &head),
+            Err(broken) => {
+                self.is_whole = false;
+                self.ready = Some(end(self, &Value::Null));
+                unreadable(line, broken)
+            }
         }))
     }
 
@@ -432,19 +512,22 @@ impl Documents {
             is_too_long |= !self.take_line()?;
         }
         if is_too_long {
-            let content = Content::Unreadable(self.too_long("an item"));
+            let content = self.bad_item(self.too_long("an item"));
             return Ok(Document { line, content });
         }
-        let item = match yaml::parse(&self.buffer, self.limit) {
+        let item = match self.parse() {
             // The lines of one item are a sequence of one.
             Ok(Value::Array(items)) if items.len() == 1 => items.into_iter().next(),
             Ok(_) => None,
-            Err(broken) => return Ok(unreadable(line, broken)),
+            Err(broken) => {
+                self.is_whole = false;
+                return Ok(unreadable(line, broken));
+            }
         };
-        let content = item.map_or_else(
-            || Content::Unreadable("not an item of a list".to_owned()),
-            |item| Content::Item(Body::Value(item)),
-        );
+        let content = match item {
+            Some(item) => Content::Item(Body::Value(item)),
+            None => self.bad_item("not an item of a list".to_owned()),
+        };
         Ok(Document { line, content })
     }
 
@@ -483,24 +566,19 @@ fn unreadable(line: u64, broken: Broken) -> Document {
     }
 }
 
-fn list_head(value: &Value) -> ListHead {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let metadata = &value["metadata"];
-    ListHead {
-        recv: None,
-        kind: text(&value["kind"]),
-        api_version: text(&value["apiVersion"]),
-        rv: Some(text(&metadata["resourceVersion"]))
-            .filter(|rv| !rv.is_empty())
-            .map(kymo_model::Rv::new),
-        is_partial: !text(&metadata["continue"]).is_empty(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    impl Body {
+        fn into_value(self) -> serde_json::Result<Value> {
+            match self {
+                Self::Text(text) => serde_json::from_str(&text),
+                Self::Value(value) => Ok(value),
+            }
+        }
+    }
 
     fn documents(input: &[u8], limit: usize) -> Vec<Document> {
         let text = Text::new(Box::new(io::Cursor::new(input.to_vec())));
@@ -624,12 +702,64 @@ mod tests {
                 (1, "bad", json!("a document longer than 50 bytes")),
                 (4, "bad", json!("an item longer than 50 bytes")),
                 (6, "item", json!({"c": 2})),
-                (3, "end", json!(["List", null, false])),
+                (3, "end", json!(["List", null, true])),
                 (9, "bad", json!("an item longer than 50 bytes")),
                 (9, "item", json!({"m": 3})),
-                (9, "end", json!(["", null, false])),
+                (9, "end", json!(["", null, true])),
                 (11, "whole", json!({"b": 1})),
             ],
+        );
+    }
+
+    #[test]
+    fn a_dump_of_cluster_info_is_read_around_its_logs() {
+        let input = "{\"kind\":\"NodeList\",\"metadata\":{\"resourceVersion\":\"7\"},\"items\":[{\"a\":1}]}\n\
+            ==== START logs for container app of pod shop/web-0 ====\n{\"level\":\"info\"}\n{\n---\n\
+            ==== END logs for container app of pod shop/web-0 ====\n\
+            an error\n{\"b\":2}\n";
+        assert_eq!(
+            read(input, 1000),
+            [
+                (1, "item", json!({"a": 1})),
+                (1, "end", json!(["NodeList", "7", false])),
+                (7, "whole", json!("an error")),
+                (8, "whole", json!({"b": 2})),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_list_that_lacks_something_is_partial() {
+        let cut = "{\"kind\":\"PodList\",\"items\":[\n{\"a\":1},\n{\"a\":2},\n{\"a\":";
+        for (input, limit, items) in [
+            (cut, 30, 2),
+            (cut, 1000, 2),
+            ("items:\n- a: 1\n- a: [\n- a: 2\n", 1000, 2),
+            ("items:\n- a: 1\nkind: [\n", 1000, 1),
+            (
+                "items:\n- a: 1\nmetadata:\n  remainingItemCount: 3\n",
+                1000,
+                1,
+            ),
+        ] {
+            let all = documents(format!("{input}\n---\nb: 1\n").as_bytes(), limit);
+            let ends: Vec<bool> = all
+                .iter()
+                .filter_map(|document| match &document.content {
+                    Content::ListEnd(head) => Some(head.is_partial),
+                    _ => None,
+                })
+                .collect();
+            let count = all
+                .iter()
+                .filter(|document| matches!(document.content, Content::Item(_)));
+            assert_eq!((ends[0], count.count()), (true, items), "{input}: {all:?}");
+        }
+        let next = documents(b"items:\n- [\n---\nitems:\n- a: 1\n", 1000);
+        let end = next.last().unwrap();
+        assert!(
+            matches!(&end.content, Content::ListEnd(head) if !head.is_partial),
+            "{next:?}"
         );
     }
 

@@ -103,6 +103,11 @@ impl Entry {
         stem.unwrap_or(name)
     }
 
+    /// Tells whether it can be read only once, as a pipe can.
+    pub(crate) fn is_once(&self) -> bool {
+        matches!(self.place, Place::Once(_))
+    }
+
     fn failed(&self, source: std::io::Error) -> Error {
         Error::Read {
             path: self.name.clone(),

@@ -171,6 +171,9 @@ impl<R: Read> TarReader<R> {
                         EntryType::Directory => Kind::Folder,
                         _ => Kind::Other,
                     };
+                    while member.path.starts_with("./") {
+                        member.path.drain(..2);
+                    }
                     member.start = self.position;
                     self.next = self.position.saturating_add(padded(member.length));
                     return Ok(Some(member));

@@ -19,11 +19,27 @@ pub(crate) struct ListHead {
     pub(crate) api_version: String,
     /// `metadata.resourceVersion`.
     pub(crate) rv: Option<Rv>,
-    /// Whether `metadata.continue` says that there is more.
+    /// Whether `metadata` says that there is more.
     pub(crate) is_partial: bool,
 }
 
 impl ListHead {
+    /// Reads what a list that was read as a whole says of itself.
+    pub(crate) fn of(list: &serde_json::Value) -> Self {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let metadata = &list["metadata"];
+        Self {
+            recv: None,
+            kind: text(&list["kind"]),
+            api_version: text(&list["apiVersion"]),
+            rv: Some(text(&metadata["resourceVersion"]))
+                .filter(|rv| !rv.is_empty())
+                .map(Rv::new),
+            is_partial: !text(&metadata["continue"]).is_empty()
+                || metadata["remainingItemCount"].as_u64() > Some(0),
+        }
+    }
+
     /// Returns the kind of its items; empty for a list of mixed kinds.
     pub(crate) fn item_kind(&self) -> &str {
         self.kind.strip_suffix("List").unwrap_or_default()
@@ -36,6 +52,8 @@ struct Metadata {
     #[serde(rename = "resourceVersion")]
     resource_version: Option<String>,
     r#continue: Option<String>,
+    #[serde(rename = "remainingItemCount")]
+    remaining: Option<u64>,
 }
 
 /// What the next step of reading gave.
@@ -65,18 +83,24 @@ enum Place {
 pub(crate) struct ListReader {
     /// What was read of the list itself so far; complete at the end.
     pub(crate) head: ListHead,
+    /// The line on which the last item began.
+    pub(crate) line: u64,
     place: Place,
     is_wrapped: bool,
+    /// Whether there is nothing around the items.
+    is_array: bool,
     has_items: bool,
 }
 
 impl ListReader {
-    /// Starts before the `{` of the list or of its wrapper.
+    /// Starts before the `{` of the list or of its wrapper, or the `[` of a bare array.
     pub(crate) fn new() -> Self {
         Self {
             head: ListHead::default(),
+            line: 1,
             place: Place::Start,
             is_wrapped: false,
+            is_array: false,
             has_items: false,
         }
     }
@@ -101,6 +125,12 @@ impl ListReader {
                     take(text);
                     self.place = Place::Envelope;
                 }
+                (Place::Start, b'[') => {
+                    take(text);
+                    self.is_array = true;
+                    self.has_items = true;
+                    self.place = Place::Items;
+                }
                 (Place::Envelope | Place::List, b'}') => {
                     take(text);
                     let ends_wrapped = self.is_wrapped && self.place == Place::List;
@@ -119,9 +149,14 @@ impl ListReader {
                 }
                 (Place::Items, b']') => {
                     take(text);
+                    if self.is_array {
+                        self.place = Place::Done;
+                        return Ok(Step::End);
+                    }
                     self.place = Place::List;
                 }
                 (Place::Items, _) => {
+                    self.line = text.line();
                     return Ok(match read_value(text, item, limit)? {
                         Value::Whole => Step::Item,
                         Value::TooLong => Step::TooLong,
@@ -186,7 +221,8 @@ impl ListReader {
                     .resource_version
                     .filter(|rv| !rv.is_empty())
                     .map(Rv::new);
-                self.head.is_partial = metadata.r#continue.is_some_and(|token| !token.is_empty());
+                self.head.is_partial = metadata.r#continue.is_some_and(|token| !token.is_empty())
+                    || metadata.remaining.is_some_and(|count| count > 0);
             }
             _ => {}
         }
@@ -305,6 +341,10 @@ mod tests {
             ("Pod", Some("9".into()))
         );
 
+        let (items, end, head) = read(r#"[ {"a":1}, {"b":2} ]"#, 1000);
+        assert_eq!((items.len(), end), (2, Step::End));
+        assert!(head.kind.is_empty());
+
         let plain = r#"{"items":[],"kind":"List","metadata":{"continue":"x","n":1.5}}"#;
         let (items, end, head) = read(plain, 1000);
         assert_eq!((items.len(), end), (0, Step::End));
@@ -327,7 +367,7 @@ mod tests {
             (1, Step::Broken("the list ends inside an item"))
         );
         for bad in [
-            "[]",
+            "7",
             "{7:1}",
             r#"{"type":"ADDED","object":{}}"#,
             r#"{"items" 1}"#,

@@ -6,6 +6,7 @@
 )]
 
 mod audit;
+mod dump;
 mod input;
 mod kshrk;
 mod kss;
