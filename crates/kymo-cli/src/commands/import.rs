@@ -64,7 +64,9 @@ pub(crate) enum ImportCommand {
     Unknown(Vec<OsString>),
 }
 
-/// What every format takes.
+// The documentation of a struct that is flattened would become that of the command.
+//
+// What every format takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ImportArgs {
     /// Files, folders, archives or `-`
@@ -86,7 +88,7 @@ pub(crate) struct ImportArgs {
     limits: LimitArgs,
 }
 
-/// Bounds on what a file may make us do.
+// Bounds on what a file may make us do.
 #[derive(Debug, clap::Args)]
 struct LimitArgs {
     /// The longest line, document or item of a list; longer ones are reported and left out
@@ -113,7 +115,7 @@ struct LimitArgs {
     max_entries: usize,
 }
 
-/// What formats take that may not tell the time.
+// What formats take that may not tell the time.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TimedArgs {
     #[command(flatten)]
@@ -123,7 +125,7 @@ pub(crate) struct TimedArgs {
     start: Option<Timestamp>,
 }
 
-/// What formats take that may be written while they are read.
+// What formats take that may be written while they are read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StreamArgs {
     #[command(flatten)]

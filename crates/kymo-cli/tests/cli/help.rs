@@ -145,25 +145,30 @@ fn the_help_of_every_command_is_known() {
 
     Reads JSON values, a line each or pretty-printed, of the forms `{"recv": TIME, "event": …}`,
     `{"recv": TIME, "list": …}`, `{"type": …, "object": …}` (what `kubectl get RES --watch
-    --output-watch-events -o json` prints) and lists. A PATH is a file, a folder, a tar or zip archive,
-    each compressed with gzip or zstd or not, or `-` for standard input. A file name such as
-    `apps_v1_deployments.ndjson` tells the resource.
-
-    Streams with receive times are merged in their order. What could not be taken over is reported at
-    the end, and in the trace's lineage. A failed import leaves nothing behind.
+    --output-watch-events -o json` prints) and lists. A file name such as `apps_v1_deployments.ndjson`
+    tells the resource.
 
     Usage: kymo import watch [OPTIONS] --output <TRACE> <PATH>...
 
     Arguments:
       <PATH>...
               Files, folders, archives or `-`
+              
+              A folder is walked. An archive is tar or zip. All of them may be compressed with gzip,
+              zstd or xz, which the content tells and not the name. `-` is standard input.
 
     Options:
       -o, --output <TRACE>
               The trace to make: a directory, or one file if the name ends in `.parquet`
 
+          --loss-report <FILE>
+              Write what came over and what was lost to this file, as JSON (`-`: to stdout)
+
+          --no-managed-fields
+              Drop metadata.managedFields, which say who changed a field
+
           --start <TIME>
-              The time of the first event, where the input has no receive times (RFC 3339)
+              The first time, where the input does not tell it (RFC 3339)
 
           --interval <DURATION>
               The time between two events, with --start
@@ -173,11 +178,12 @@ fn the_help_of_every_command_is_known() {
           --live
               Take the time at which each event is read, for a stream that is just being written
 
-          --no-managed-fields
-              Drop metadata.managedFields, which say who changed a field
+      -h, --help
+              Print help (see a summary with '-h')
 
+    Limits:
           --max-value <SIZE>
-              The longest line or item of a list; longer ones are reported and left out
+              The longest line, document or item of a list; longer ones are reported and left out
               
               [default: 8MiB]
 
@@ -191,8 +197,10 @@ fn the_help_of_every_command_is_known() {
               
               [default: 2000]
 
-      -h, --help
-              Print help (see a summary with '-h')
+          --max-entries <N>
+              How many entries an archive may have
+              
+              [default: 100000]
 
     Global options:
           --color <WHEN>
