@@ -22,6 +22,8 @@ pub(crate) struct Text<'a> {
     /// How much is read next.
     room: usize,
     line: u64,
+    /// What went wrong when the beginning was looked at.
+    failed: Option<io::Error>,
 }
 
 impl<'a> Text<'a> {
@@ -40,7 +42,20 @@ impl<'a> Text<'a> {
             end: 0,
             room: FIRST_BYTES,
             line: 1,
+            failed: None,
         }
+    }
+
+    /// Shows what can be read at once, without taking it. What goes wrong is told by the next
+    /// read.
+    pub(crate) fn look(&mut self) -> &[u8] {
+        if self.start >= self.end
+            && self.failed.is_none()
+            && let Err(error) = self.refill()
+        {
+            self.failed = Some(error);
+        }
+        self.buffer.get(self.start..self.end).unwrap_or_default()
     }
 
     /// Returns the number of the line that is read next.
@@ -151,6 +166,9 @@ impl Read for Text<'_> {
 impl BufRead for Text<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start >= self.end {
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
             self.refill()?;
         }
         Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
@@ -188,5 +206,24 @@ mod tests {
         text.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "two\nthree");
         assert!(!text.read_line(&mut line, 100).unwrap());
+    }
+
+    #[test]
+    fn what_goes_wrong_in_a_look_is_told_by_the_next_read() {
+        struct Damaged(bool);
+        impl Read for Damaged {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    return Ok(0);
+                }
+                Err(Damage::new(7, "cut").into())
+            }
+        }
+        let mut text = Text::new(Box::new(io::BufReader::new(Damaged(false))));
+        assert_eq!(text.look(), b"");
+        let error = text.peek().unwrap_err();
+        assert_eq!(Damage::of(&error).unwrap().line, Some(1));
+        assert_eq!(text.peek().unwrap(), None);
+        assert_eq!(self::text(b"one").look(), b"one");
     }
 }

@@ -24,8 +24,6 @@ mod meaning;
 mod stream;
 mod yaml;
 
-use std::io::BufRead as _;
-
 use crate::import::{Context, ReadItems};
 use crate::input::{Entry, Sample};
 use crate::{Error, kshrk};
@@ -83,7 +81,7 @@ fn reader(entry: &Entry, context: &Context) -> Result<Box<dyn ReadItems>, Error>
     let (policy, limit) = (context.policy, context.limits.value_bytes);
     let mut text = entry.open(&context.budget)?;
     // No more is looked at than what is there: the stream may be just being written.
-    let start = text.fill_buf().unwrap_or_default();
+    let start = text.look();
     if kshrk::is_record(start) {
         return Ok(kshrk::stream(name, text, context));
     }
