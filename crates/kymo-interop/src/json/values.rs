@@ -52,6 +52,13 @@ impl Nesting {
     }
 }
 
+/// How events begin that are written a line each.
+const EVENTS: [&[u8]; 3] = [
+    b"{\"recv\":",
+    b"{\"type\":",
+    b"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/",
+];
+
 /// Reads the next value into `buffer`; `None` at the end of the stream.
 ///
 /// A line that starts with `{` in its first column starts a value even if the one before is not
@@ -78,18 +85,12 @@ pub(crate) fn next_value(
     if buffer.get(start) != Some(&b'{') {
         return Ok(Some(Cut::Stray));
     }
-    // Most values are one line, whose brackets need not be followed: the next line begins a value
-    // too, or there is none. One that is cut is still one line.
+    // Most values are one line, whose brackets need not be followed. One that is cut is still
+    // one line, unless it ends as only a line of a larger value does.
     let line = buffer.trim_ascii();
-    let is_closed = line.last() == Some(&b'}') && line.starts_with(b"{\"");
-    let has = |needle: &[u8]| memchr::memmem::find(line, needle).is_some();
-    let is_alone = !has(b"}{\"") && !has(b"} {\"");
-    if is_closed && matches!(text.peek()?, None | Some(b'{')) && is_alone {
-        return Ok(Some(Cut::Value));
-    }
-    let is_event = line.starts_with(b"{\"recv\":") || line.starts_with(b"{\"type\":");
+    let is_event = EVENTS.iter().any(|start| line.starts_with(start));
     let goes_on = matches!(line.last(), Some(b'{' | b'[' | b','));
-    if is_event && !goes_on && is_alone {
+    if is_event && !goes_on && memchr::memmem::find(line, b"}{\"").is_none() {
         return Ok(Some(Cut::Value));
     }
     let mut nesting = Nesting::default();
