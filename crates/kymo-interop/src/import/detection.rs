@@ -21,9 +21,12 @@ pub(super) fn detect(
     for entry in entries.iter().take(LOOKED_INTO) {
         let start = entry.start(&context.budget)?;
         let sample = entry.sample(&start);
+        // What the user names may be called as it likes.
+        let is_tried =
+            |format: &Format| entry.is_named || format.why_skipped(&entry.path).is_none();
         let format = Format::ALL
             .iter()
-            .find(|format| format.why_skipped(&entry.path).is_none() && format.detect(&sample));
+            .find(|format| is_tried(format) && format.detect(&sample));
         if let Some(format) = format
             && !found.iter().any(|(known, _)| known == format)
         {
