@@ -190,9 +190,7 @@ fn open(
     } else {
         let format = detection::detect(paths, &entries, context)?;
         entries.retain(|entry| {
-            let reason = (!entry.is_named)
-                .then(|| format.why_skipped(&entry.path))
-                .flatten();
+            let reason = format.why_skipped(&entry.path);
             let reason = reason.filter(|_| !entry.is_named);
             skipped.extend(reason.map(|reason| (entry.name.clone(), reason)));
             reason.is_none()
