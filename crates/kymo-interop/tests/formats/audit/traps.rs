@@ -10,6 +10,10 @@ use super::{body, events, import, import_text};
 
 /// Makes an event: a request about the `ConfigMap` `c`, asked at a second and answered one
 /// millisecond later, with other members in the place of the usual ones.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the members are written down where it is called"
+)]
 pub(super) fn event(second: u32, verb: &str, members: Value) -> Value {
     let mut event = json!({
         "kind": "Event", "apiVersion": "audit.k8s.io/v1", "level": "RequestResponse",
@@ -41,7 +45,8 @@ pub(super) fn answered(second: u32, verb: &str, object: &Value) -> Value {
 }
 
 pub(super) fn log(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    let lines: Vec<String> = events.iter().map(ToString::to_string).collect();
+    lines.join("\n") + "\n"
 }
 
 /// The changes of all objects as `TYPE version certainty`.
