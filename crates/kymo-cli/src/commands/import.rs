@@ -90,6 +90,10 @@ pub(crate) struct ImportArgs {
 
 // Bounds on what a file may make us do.
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the options are called so on the command line"
+)]
 struct LimitArgs {
     /// The longest line, document or item of a list; longer ones are reported and left out
     #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = argument::size, help_heading = "Limits")]
