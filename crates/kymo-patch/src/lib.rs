@@ -2,7 +2,7 @@
 //!
 //! | media type | function |
 //! |---|---|
-//! | `application/json-patch+json` | [`json_patch`], RFC 6902 |
+//! | `application/json-patch+json` | [`json_patch()`], RFC 6902 |
 //! | `application/merge-patch+json` | [`merge_patch`], RFC 7386 |
 //! | `application/strategic-merge-patch+json` | [`strategic_merge`] |
 //!
