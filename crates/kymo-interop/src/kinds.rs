@@ -319,6 +319,15 @@ pub(crate) fn by_plural(plural: &str) -> Option<(&'static str, &'static str)> {
         .map(|row| (row.0, row.1))
 }
 
+/// Finds a built-in resource by its kind in lower case: its plural, its kind, and whether it lives in
+/// namespaces.
+pub(crate) fn by_lower_kind(group: &str, kind: &str) -> Option<(&'static str, &'static str, bool)> {
+    BUILT_IN
+        .iter()
+        .find(|row| row.0 == group && row.1.eq_ignore_ascii_case(kind))
+        .map(|row| (row.2, row.1, row.3))
+}
+
 /// Guesses the plural of a custom kind as most tools do: lower case with an English ending.
 pub(crate) fn guess_plural(kind: &str) -> String {
     let mut plural = kind.to_lowercase();

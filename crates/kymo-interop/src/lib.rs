@@ -26,6 +26,7 @@ mod json;
 mod kinds;
 mod kshrk;
 mod kss;
+mod kwok;
 mod metered;
 mod naming;
 mod simkube;

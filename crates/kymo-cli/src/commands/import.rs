@@ -43,6 +43,12 @@ pub(crate) enum ImportCommand {
     ///
     /// Reads the lines that its recorder writes, and what its export gives.
     Kss(ImportArgs),
+    /// Import recordings and snapshots of KWOK
+    ///
+    /// Reads what `kwokctl snapshot` writes, recorded from the API server or from etcd. They hold
+    /// times since the start of the command, which is given with --start or told by the Jobs of a
+    /// `CronJob` and by Events.
+    Kwok(TimedArgs),
     /// Import traces of SimKube
     ///
     /// Reads version 2, as `MessagePack` or as JSON. Lifecycles of pods become pods.
@@ -175,6 +181,7 @@ impl Import {
             ImportCommand::Dump(args) => Self::timed(Some(Format::Dump), args, step),
             ImportCommand::Kshrk(args) => Self::plain(Format::Kshrk, args),
             ImportCommand::Kss(args) => Self::plain(Format::Kss, args),
+            ImportCommand::Kwok(args) => Self::timed(Some(Format::Kwok), args, step),
             ImportCommand::Simkube(args) => Self::plain(Format::Simkube, args),
             ImportCommand::Watch(args) => {
                 let mut this = Self::timed(Some(Format::Watch), args.timed, args.interval);

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use super::context::{Context, Opened};
 use super::fold::Rules;
 use crate::input::{Entry, Sample};
-use crate::{Error, audit, dump, kshrk, kss, simkube, watch, workload_csv};
+use crate::{Error, audit, dump, kshrk, kss, kwok, simkube, watch, workload_csv};
 
 /// A format that can be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,8 @@ pub enum Format {
     Simkube,
     /// Records and snapshots of the kube-scheduler-simulator.
     Kss,
+    /// Recordings and snapshots of KWOK.
+    Kwok,
     /// Raw watch streams.
     Watch,
     /// What a cluster held at one moment, or at several.
@@ -33,6 +35,7 @@ impl Format {
         Self::Kshrk,
         Self::Simkube,
         Self::Kss,
+        Self::Kwok,
         Self::WorkloadCsv,
         Self::Watch,
         Self::Dump,
@@ -45,6 +48,7 @@ impl Format {
             Self::Kshrk => "kshrk",
             Self::Simkube => "simkube",
             Self::Kss => "kss",
+            Self::Kwok => "kwok",
             Self::Watch => "watch",
             Self::Dump => "dump",
             Self::WorkloadCsv => "workload-csv",
@@ -58,6 +62,7 @@ impl Format {
             Self::Kshrk => kshrk::why_skipped(path),
             Self::Simkube => simkube::why_skipped(path),
             Self::Kss => kss::why_skipped(path),
+            Self::Kwok => kwok::why_skipped(path),
             Self::Watch => watch::why_skipped(path),
             Self::Dump => dump::why_skipped(path),
             Self::WorkloadCsv => workload_csv::why_skipped(path),
@@ -71,6 +76,7 @@ impl Format {
             Self::Kshrk => kshrk::detect(sample),
             Self::Simkube => simkube::detect(sample),
             Self::Kss => kss::detect(sample),
+            Self::Kwok => kwok::detect(sample),
             Self::Watch => watch::detect(sample),
             Self::Dump => dump::detect(sample),
             Self::WorkloadCsv => workload_csv::detect(sample),
@@ -84,6 +90,7 @@ impl Format {
             Self::Kshrk => kshrk::open(entries, context)?,
             Self::Simkube => simkube::open(entries, context)?.into(),
             Self::Kss => kss::open(entries, context)?.into(),
+            Self::Kwok => kwok::open(entries, context)?.into(),
             Self::Watch => watch::open(entries, context)?.into(),
             Self::Dump => dump::open(entries, context)?,
             Self::WorkloadCsv => workload_csv::open(entries, context)?.into(),
@@ -100,7 +107,7 @@ impl Format {
                 events_expire: true,
                 is_followed: true,
             },
-            Self::Kshrk | Self::Simkube | Self::Watch => Rules {
+            Self::Kshrk | Self::Kwok | Self::Simkube | Self::Watch => Rules {
                 versions_grow: true,
                 mints_uids: false,
                 events_expire: false,

@@ -107,6 +107,8 @@ struct Line {
     is_pending: bool,
     /// Whether it is longer than the limit, so that its rest was not read.
     is_cut: bool,
+    /// Whether the text ends in it, without a line break.
+    is_open: bool,
 }
 
 impl Line {
@@ -169,6 +171,12 @@ impl Documents {
         self.replaced
     }
 
+    /// Tells whether the YAML document that was read last ends with the text and without a line
+    /// break: what machines write does not, unless it was cut off.
+    pub(crate) fn is_open(&self) -> bool {
+        self.line.is_open && !self.line.is_pending
+    }
+
     /// Reads the next document or part of one; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Document>> {
         if let Some(document) = self.ready.take() {
@@ -224,7 +232,9 @@ impl Documents {
         if !self.text.read_line(&mut self.line.bytes, self.limit)? {
             return Ok(false);
         }
-        self.line.is_cut = !self.line.bytes.ends_with(b"\n") && self.line.bytes.len() >= self.limit;
+        let is_open = !self.line.bytes.ends_with(b"\n");
+        self.line.is_cut = is_open && self.line.bytes.len() >= self.limit;
+        self.line.is_open = is_open && !self.line.is_cut;
         self.line.is_pending = true;
         Ok(true)
     }

@@ -7,7 +7,7 @@ use super::place::Place;
 use super::source::{Reopened, Source};
 use super::text::Text;
 use crate::Error;
-use crate::vault::Vault;
+use crate::vault::{KeepError, Vault};
 
 /// One file, archive entry or pipe that is read.
 #[derive(Clone, Debug)]
@@ -63,6 +63,26 @@ impl Entry {
             }
         };
         Ok(Text::of(source))
+    }
+
+    /// Puts what can be read only once aside, so that it can be read again.
+    pub(crate) fn again(self, budget: &Budget) -> Result<Self, Error> {
+        if !matches!(self.place, Place::Once(_)) {
+            return Ok(self);
+        }
+        let opened = self.place.open(budget);
+        let mut reader = opened.map_err(|source| self.failed(source))?;
+        match self.vault.keep(&mut reader) {
+            Ok(kept) => Ok(Self {
+                place: Place::Kept(kept),
+                ..self
+            }),
+            Err(KeepError::Read(source)) => Err(self.failed(source)),
+            Err(KeepError::Write(source)) => Err(Error::Write {
+                path: self.vault.folder().to_owned(),
+                source,
+            }),
+        }
     }
 
     /// Reads the beginning for a [`Sample`]; what follows damage is left off.

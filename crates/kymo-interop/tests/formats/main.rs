@@ -11,6 +11,7 @@ mod dump;
 mod input;
 mod kshrk;
 mod kss;
+mod kwok;
 mod simkube;
 mod support;
 mod timeline;
