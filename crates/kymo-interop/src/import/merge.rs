@@ -43,8 +43,8 @@ struct Open {
     /// Items read ahead: the next one, and more only where the first could not be read.
     ahead: VecDeque<Item>,
     last_ts: Option<Timestamp>,
-    /// The damage that was told last.
-    damage: Option<Damage>,
+    /// The damage that was told last, and of which input.
+    damage: Option<(String, Damage)>,
 }
 
 impl Open {
@@ -82,10 +82,11 @@ impl Open {
             return Err(error);
         };
         // A reader that comes to the same place again will never get past it.
-        if self.damage.as_ref() == Some(damage) {
+        let told = self.damage.as_ref();
+        if told.is_some_and(|(of, told)| of == path && told == damage) {
             return Ok(None);
         }
-        self.damage = Some(damage.clone());
+        self.damage = Some((path.to_owned(), damage.clone()));
         Ok(Some(Item::damaged(path, damage)))
     }
 

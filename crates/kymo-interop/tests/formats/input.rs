@@ -128,6 +128,40 @@ fn added(report: &LossReport, resource: &str) -> u64 {
         .map_or(0, |count| count.added)
 }
 
+#[test]
+fn logs_that_are_cut_at_the_same_byte_are_both_told_and_cost_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/audit/audit.jsonl.gz");
+    let whole = fs::read(path).unwrap();
+    let cut = whole[..whole.len() / 2].to_vec();
+    let folder = tempfile::tempdir().unwrap();
+    // All of them have one reader.
+    let names = ["a.jsonl.gz", "b.jsonl.gz", "c.jsonl.gz"];
+    let paths: Vec<PathBuf> = names.iter().map(|name| folder.path().join(name)).collect();
+    for (path, bytes) in paths.iter().zip([&cut, &cut, &whole]) {
+        fs::write(path, bytes).unwrap();
+    }
+    let take = |paths: &[PathBuf], name: &str| {
+        let output = folder.path().join(name);
+        run(&ImportOptions::new(
+            Some(Format::Audit),
+            paths.to_vec(),
+            output,
+        ))
+        .unwrap()
+    };
+    let (all, alone) = (take(&paths, "all.kymo"), take(&paths[2..], "alone.kymo"));
+    let told: Vec<&str> = all
+        .damaged
+        .iter()
+        .map(|input| input.path.as_str())
+        .collect();
+    assert!(
+        matches!(told[..], [a, b] if a.ends_with("a.jsonl.gz") && b.ends_with("b.jsonl.gz")),
+        "{told:?}"
+    );
+    assert_eq!(all.resources, alone.resources);
+}
+
 #[rstest]
 #[case::plain(plain)]
 #[case::gzip(gzip)]
