@@ -28,7 +28,7 @@ impl ReadItems for Damaged {
 
 impl Item {
     /// Says that an input cannot be read from a place on.
-    pub(super) fn damaged(path: &str, damage: &Damage) -> Self {
+    pub(crate) fn damaged(path: &str, damage: &Damage) -> Self {
         Self {
             recv: None,
             source: Arc::from(path),

@@ -255,6 +255,7 @@ impl Shelf {
     /// Refuses a version that is not known, before anything else is read.
     fn take_version<E: serde::de::Error>(&mut self, version: u64) -> Result<(), E> {
         if version == VERSION {
+            self.has_version = true;
             return Ok(());
         }
         self.refused_version = Some(version);

@@ -12,7 +12,7 @@ use super::replay::Replay;
 use super::shelf::{Held, Shelf};
 use crate::Error;
 use crate::import::{Context, Item, LossReport, ReadItems};
-use crate::input::Entry;
+use crate::input::{Damage, Entry};
 use crate::metered::{Meter, Metered};
 
 /// How deep a `MessagePack` value may be nested: four levels more than an object, whose text is
@@ -61,6 +61,9 @@ impl ReadItems for TraceReader {
             if let Some(item) = self.out.pop_front() {
                 return Ok(Some(item));
             }
+            if let Some(item) = self.replays.iter_mut().find_map(Replay::damage) {
+                return Ok(Some(item));
+            }
             let due = self.replays.iter_mut().filter_map(|replay| {
                 let due = replay.due()?;
                 Some((due, replay))
@@ -81,6 +84,9 @@ impl ReadItems for TraceReader {
 }
 
 /// Reads a trace, `MessagePack` or JSON, onto a shelf.
+///
+/// Of a file that is cut off or damaged the events in front of the damage are held, if there are any
+/// and the version is known.
 pub(super) fn read(name: &str, mut text: impl Read, context: &Context) -> Result<Held, Error> {
     let mut start = [0; 1];
     let length = text.read(&mut start).map_err(|source| Error::Read {
@@ -92,18 +98,18 @@ pub(super) fn read(name: &str, mut text: impl Read, context: &Context) -> Result
     let meter = Meter::new(context.limits.value_bytes);
     let text = Metered::new(io::Cursor::new(start).chain(text), meter.clone());
     let mut shelf = Shelf::new(meter.clone(), context)?;
-    let reason = if is_json {
+    let done = if is_json {
         let mut json = serde_json::Deserializer::from_reader(text);
         let done = TraceParts(&mut shelf).deserialize(&mut json);
-        done.err().map(|error| error.to_string())
+        done.map_err(Broken::of_json)
     } else {
         let mut msgpack = rmp_serde::Deserializer::new(text);
         msgpack.set_max_depth(DEPTH);
         let done = TraceParts(&mut shelf).deserialize(&mut msgpack);
-        done.err().map(|error| error.to_string())
+        done.map_err(Broken::of_msgpack)
     };
-    let Some(reason) = reason else {
-        return shelf.finish();
+    let Err(broken) = done else {
+        return shelf.finish(None);
     };
     if let Some(failure) = shelf.failure {
         return Err(failure);
@@ -115,9 +121,53 @@ pub(super) fn read(name: &str, mut text: impl Read, context: &Context) -> Result
             known: "version 2 of SimKube's traces",
         });
     }
+    let byte = meter.position();
+    if let Some(damage) = broken.damage(byte)
+        && shelf.is_of_use()
+    {
+        return shelf.finish(Some(damage));
+    }
     Err(Error::Malformed {
         path: name.to_owned(),
-        place: format!("byte {}", meter.position()),
-        reason: format!("not a SimKube trace of version 2: {reason}"),
+        place: format!("byte {byte}"),
+        reason: format!("not a SimKube trace of version 2: {}", broken.reason),
     })
+}
+
+/// Why a trace cannot be read on.
+struct Broken {
+    reason: String,
+    /// What the reader of the file said.
+    read: Option<io::Error>,
+}
+
+impl Broken {
+    fn of_json(error: serde_json::Error) -> Self {
+        Self {
+            reason: error.to_string(),
+            read: (error.is_io() || error.is_eof()).then(|| error.into()),
+        }
+    }
+
+    fn of_msgpack(error: rmp_serde::decode::Error) -> Self {
+        use rmp_serde::decode::Error::{InvalidDataRead, InvalidMarkerRead};
+        Self {
+            reason: error.to_string(),
+            read: match error {
+                InvalidMarkerRead(read) | InvalidDataRead(read) => Some(read),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns the damage of the file; `None` where a limit or the disk ended the reading.
+    fn damage(&self, byte: u64) -> Option<Damage> {
+        match &self.read {
+            None => Some(Damage::new(byte, self.reason.as_str())),
+            Some(read) if read.kind() == io::ErrorKind::UnexpectedEof => {
+                Some(Damage::new(byte, "the trace ends early"))
+            }
+            Some(read) => Damage::of(read).cloned(),
+        }
+    }
 }

@@ -12,6 +12,7 @@ use super::shelf::{EventHead, Held, Shelved, ShelvedObject, timestamp};
 use super::trace::{Config, Gvk, Who};
 use crate::Error;
 use crate::import::{Item, Loss, LossReport, Named, What};
+use crate::input::Damage;
 use crate::spool::Unspool;
 
 /// Puts what is due at the same second in the order in which SimKube does it.
@@ -41,6 +42,8 @@ pub(super) struct Replay {
     /// The numbers of the objects that lifecycles belong to; `None` if that is not known.
     owners: Option<HashSet<u64>>,
     report: LossReport,
+    /// From where on the file could not be read, until that is told.
+    damage: Option<Damage>,
     told: u64,
     bodies: u64,
 }
@@ -62,6 +65,7 @@ impl Replay {
             owners,
             config,
             report,
+            damage,
         } = held;
         let event: Option<EventHead> = events.next()?;
         let begin = event.map(|event| event.ts);
@@ -80,6 +84,7 @@ impl Replay {
             changed: HashSet::new(),
             owners,
             report,
+            damage,
             told: 0,
             bodies: 0,
         })
@@ -301,6 +306,15 @@ impl Replay {
             named: Some(named),
             what,
         });
+    }
+
+    /// Tells, once and behind all that is in front of it, where the file is damaged.
+    pub(super) fn damage(&mut self) -> Option<Item> {
+        if self.due().is_some() {
+            return None;
+        }
+        let damage = self.damage.take()?;
+        Some(Item::damaged(&self.source, &damage))
     }
 
     /// Tells, once and at the end, what is missing in the order of time.

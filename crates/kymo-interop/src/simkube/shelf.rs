@@ -15,6 +15,7 @@ use super::hash;
 use super::trace::{Config, Gvk, Lifecycle, Who};
 use crate::Error;
 use crate::import::{Context, Loss, LossReport, redacted};
+use crate::input::Damage;
 use crate::metered::Meter;
 use crate::naming::Naming;
 use crate::sorting::{Sorted, Sorting};
@@ -83,8 +84,12 @@ pub(super) struct Shelf {
     lives: Sorting<PodLife>,
     config: Config,
     report: LossReport,
+    /// Whether the version was told, and is known.
+    pub(super) has_version: bool,
     /// A version that is not known.
     pub(super) refused_version: Option<u64>,
+    /// How many objects whole events have.
+    whole: u64,
     /// Why nothing more could be put aside.
     pub(super) failure: Option<Error>,
 }
@@ -101,6 +106,8 @@ pub(super) struct Held {
     pub(super) owners: Option<HashSet<u64>>,
     pub(super) config: Config,
     pub(super) report: LossReport,
+    /// From where on the file could not be read.
+    pub(super) damage: Option<Damage>,
 }
 
 /// Nothing more can be put aside; [`Shelf::failure`] says why.
@@ -131,7 +138,9 @@ impl Shelf {
             lives: Sorting::new(folder),
             config: Config::default(),
             report: LossReport::default(),
+            has_version: false,
             refused_version: None,
+            whole: 0,
             failure: None,
         })
     }
@@ -214,8 +223,14 @@ impl Shelf {
             ts,
             ..std::mem::take(&mut self.event)
         };
+        self.whole += event.applied + event.deleted;
         let put = self.events.put(&event);
         self.keep(put)
+    }
+
+    /// Tells whether something can be told of a trace that cannot be read on.
+    pub(super) fn is_of_use(&self) -> bool {
+        self.has_version && self.whole > 0
     }
 
     /// Takes an entry of the index.
@@ -272,8 +287,14 @@ impl Shelf {
         self.report.lose(Loss::Lifecycles, why, 1);
     }
 
-    /// Ends the trace.
-    pub(super) fn finish(mut self) -> Result<Held, Error> {
+    /// Ends the trace, or what could be read of it.
+    pub(super) fn finish(mut self, damage: Option<Damage>) -> Result<Held, Error> {
+        if damage.is_some() {
+            let left = self.event.applied + self.event.deleted;
+            let why = "objects of the event in which the damage is";
+            self.report.lose(Loss::Changes, why, left);
+            self.lose_lifecycle("all that may be behind the damage");
+        }
         let knows_objects = self.specs.len() < REMEMBERED;
         let mut index = self.index.rewind()?;
         while let Some((number, hash)) = index.next::<(Option<u64>, u64)>()? {
@@ -297,6 +318,7 @@ impl Shelf {
             owners: (self.owners.len() < REMEMBERED).then_some(self.owners),
             config: self.config,
             report: self.report,
+            damage,
         })
     }
 

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use super::hash;
 use super::reader::{TraceReader, read};
 use super::trace::{Config, Lifecycle, Tracked};
-use crate::import::{Context, ReadItems as _};
-use crate::input::Budget;
+use crate::import::{Context, ReadItems as _, What};
+use crate::input::{Budget, Damage};
 use crate::{Error, Format, ImportOptions, Limits, Loss, LossReport, MissingTimes, import};
 
 /// A trace as SimKube writes it.
@@ -650,8 +650,8 @@ fn small() -> Vec<u8> {
     exported.forms().swap_remove(0)
 }
 
-/// Reads to the last item, without a store.
-fn items(folder: &Path, bytes: &[u8]) -> Result<usize, Error> {
+/// Reads to the last item, without a store; counts the items, and tells the damage.
+fn items(folder: &Path, bytes: &[u8]) -> Result<(usize, Option<Damage>), Error> {
     let limits = Limits::default();
     let context = Context {
         policy: kymo_anonymize::Policy::default(),
@@ -662,26 +662,67 @@ fn items(folder: &Path, bytes: &[u8]) -> Result<usize, Error> {
         clock: Arc::new(ManualClock::new(Timestamp(0))),
     };
     let mut reader = TraceReader::new(vec![("in".into(), read("in", bytes, &context)?)], &context)?;
-    let mut count = 0;
-    while reader.next()?.is_some() {
-        count += 1;
+    let (mut count, mut damage) = (0, None);
+    while let Some(item) = reader.next()? {
+        match item.what {
+            What::Damaged(found) => assert_eq!(damage.replace(found), None),
+            _ => count += 1,
+        }
     }
     reader.finish(&mut LossReport::default());
-    Ok(count)
+    Ok((count, damage))
 }
 
 #[test]
-fn a_trace_that_is_cut_anywhere_is_refused() {
+fn of_a_trace_that_is_cut_the_whole_events_are_taken_if_there_are_any() {
     let folder = tempfile::tempdir().unwrap();
     let bytes = small();
+    let second = bytes.windows(2).rposition(|bytes| bytes == b"ts").unwrap() - 2;
+    let deleted = memchr::memmem::find(&bytes, b"\xa5index").unwrap();
     for length in 0..bytes.len() {
-        let error = items(folder.path(), &bytes[..length]).unwrap_err();
-        assert!(
-            matches!(error, Error::Malformed { .. }),
-            "{length}: {error}"
-        );
+        let read = items(folder.path(), &bytes[..length]);
+        if length < second {
+            let error = read.unwrap_err();
+            assert!(matches!(error, Error::Malformed { .. }), "{length}");
+            continue;
+        }
+        let (count, damage) = read.unwrap();
+        let expected = Damage::new(length as u64, "the trace ends early");
+        assert_eq!(damage, Some(expected));
+        assert!(count >= if length < deleted { 1 } else { 2 }, "{length}");
     }
-    assert_eq!(items(folder.path(), &bytes).unwrap(), 8);
+    assert_eq!(items(folder.path(), &bytes).unwrap(), (8, None));
+}
+
+#[test]
+fn damage_behind_the_first_event_is_told_in_every_form_with_what_is_lost() {
+    let job = |name: &str| vec![owner(JOB, name, "Never")];
+    let exported = Exported::of(vec![
+        event(100, job("a"), Vec::new()),
+        event(101, job("b"), Vec::new()),
+        event(102, [job("c"), job("damaged")].concat(), Vec::new()),
+        event(103, job("e"), Vec::new()),
+    ]);
+    let (mut taken, mut refused) = (0, 0);
+    for mut bytes in exported.forms() {
+        let at = memchr::memmem::find(&bytes, b"damaged").unwrap();
+        bytes[at] = 0xff;
+        match import_bytes(&bytes) {
+            // Parts may come in any order: without the version nothing is believed.
+            Err(error) => {
+                assert!(matches!(error, Error::Malformed { .. }), "{error}");
+                refused += 1;
+            }
+            Ok((report, events)) => {
+                assert_eq!((report.damaged.len(), events.len()), (1, 2));
+                assert!(report.damaged[0].byte >= at as u64);
+                assert_eq!(lost(&report, Loss::Changes).into_values().sum::<u64>(), 1);
+                assert_eq!(lost(&report, Loss::Lifecycles).len(), 1);
+                taken += 1;
+            }
+        }
+    }
+    assert!(taken > 0 && taken + refused == exported.forms().len());
 }
 
 #[test]

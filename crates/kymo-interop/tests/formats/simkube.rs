@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use kymo_interop::{Error, Format, ImportOptions, Loss, LossReport};
@@ -441,7 +442,9 @@ fn a_file_that_is_no_trace_is_refused_with_its_place_and_leaves_nothing() {
         assert_eq!(left.len(), 1, "{left:?}");
         error
     };
-    for length in (0..whole.len() - 1).step_by(13) {
+    // Before the first event ends.
+    let events = memchr::memmem::find(&whole, b"\xa6events").unwrap();
+    for length in (0..events + 100).step_by(13) {
         let error = refuse(&whole[..length]);
         assert!(
             matches!(error, Error::Malformed { .. }),
@@ -456,6 +459,38 @@ fn a_file_that_is_no_trace_is_refused_with_its_place_and_leaves_nothing() {
         "{error}"
     );
     assert!(error.to_string().contains("version 1"), "{error}");
+}
+
+#[test]
+fn of_a_trace_that_is_cut_off_the_front_is_imported_and_the_place_told() {
+    let out = tempfile::tempdir().unwrap();
+    let whole = fs::read(fixture("cronjob.sktrace")).unwrap();
+    let gzip = |bytes: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    };
+    let index = memchr::memmem::find(&whole, b"\xa5index").unwrap();
+    let packed = gzip(&whole);
+    for (name, bytes, reason) in [
+        ("plain", &whole[..index], "the trace ends early"),
+        (
+            "packed",
+            &packed[..packed.len() - 12],
+            "the compressed data ends early",
+        ),
+    ] {
+        let path = out.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let folder = out.path().join(format!("{name}-out"));
+        fs::create_dir(&folder).unwrap();
+        let (report, _) = import_into(&folder, path);
+        assert_eq!(report.resources["cronjobs.batch"].events(), 2, "{name}");
+        let damaged = &report.damaged[0];
+        assert!(damaged.path.ends_with(name), "{damaged}");
+        assert!(damaged.reason.contains(reason), "{damaged}");
+        assert_eq!(damaged.byte, bytes.len() as u64, "{damaged}");
+    }
 }
 
 #[test]
