@@ -46,8 +46,10 @@ mod functions;
 mod limits;
 mod notes;
 mod object_stores;
+mod parameters;
 mod session;
 mod source;
+mod span;
 mod statement;
 mod table;
 
@@ -56,5 +58,7 @@ pub use conditions::{Conditions, Key};
 pub use error::{Error, ErrorKind, Position};
 pub use export::{Exported, export_events};
 pub use limits::Limits;
+pub use parameters::{Parameter, Parameters};
 pub use session::QuerySession;
 pub use source::{Batches, EventsRequest, EventsScan, Pruning, Source, TraceSource};
+pub use span::Span;

@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::DateTime;
 use datafusion::common::{ResolvedTableReference, TableReference};
 use datafusion::config::Dialect;
 use datafusion::error::DataFusionError;
@@ -16,6 +18,7 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
+use kymo_model::Timestamp;
 use tempfile::TempDir;
 
 use crate::answer::{Answer, Deadline};
@@ -24,7 +27,7 @@ use crate::error::{Phase, translate};
 use crate::object_stores::NoObjectStores;
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
-use crate::{Error, Limits, functions, notes, table};
+use crate::{Error, Limits, Parameters, Span, functions, notes, table};
 
 /// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
 /// would be up to a hundred megabytes.
@@ -39,6 +42,7 @@ pub struct QuerySession {
     context: SessionContext,
     traces: Arc<Traces>,
     limits: Limits,
+    now: Option<Timestamp>,
     /// Removed with the session.
     _spill: Option<TempDir>,
 }
@@ -56,18 +60,28 @@ impl QuerySession {
     /// Opens a session over sources under their names.
     pub fn over(sources: &[(String, Arc<dyn Source>)], limits: Limits) -> Result<Self, Error> {
         let mut traces = Traces::default();
+        let mut spans = BTreeMap::new();
         for (name, source) in sources {
+            spans.insert(name.clone(), source.span());
             traces.add(name, table::tables(name, source)?)?;
         }
         let traces = Arc::new(traces);
         let (runtime, spill) = runtime(&limits)?;
-        let state = state(&traces, runtime, &limits)?;
+        let state = state(&traces, spans, runtime, &limits)?;
         Ok(Self {
             context: SessionContext::new_with_state(state),
             traces,
             limits,
+            now: None,
             _spill: spill,
         })
+    }
+
+    /// Makes `now()` a fixed time in every statement.
+    #[must_use]
+    pub fn at_time(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
     }
 
     /// Plans a statement and begins to run it.
@@ -75,8 +89,13 @@ impl QuerySession {
     /// Must be called inside a Tokio runtime, which does the work. Dropping the answer ends the
     /// query.
     pub async fn sql(&self, text: &str) -> Result<Answer, Error> {
+        self.sql_with(text, &Parameters::new()).await
+    }
+
+    /// Plans a statement with values for its `$name`s and begins to run it, as [`Self::sql`] does.
+    pub async fn sql_with(&self, text: &str, parameters: &Parameters) -> Result<Answer, Error> {
         let mut deadline = self.limits.timeout.map(Deadline::after);
-        let planning = AssertUnwindSafe(Box::pin(self.begin(text))).catch_unwind();
+        let planning = AssertUnwindSafe(Box::pin(self.begin(text, parameters))).catch_unwind();
         let begun = match &mut deadline {
             Some(deadline) => tokio::select! {
                 biased;
@@ -93,9 +112,17 @@ impl QuerySession {
         Ok(Answer::new(stream, deadline, notes))
     }
 
-    async fn begin(&self, text: &str) -> Result<(Arc<dyn ExecutionPlan>, Vec<String>), Error> {
-        let statement = ReadStatement::parse(text)?;
-        let state = self.context.state();
+    async fn begin(
+        &self,
+        text: &str,
+        parameters: &Parameters,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Vec<String>), Error> {
+        let statement = ReadStatement::parse(text, parameters)?;
+        let mut state = self.context.state();
+        if let Some(now) = self.now {
+            let now = DateTime::from_timestamp_nanos(now.0);
+            state.execution_props_mut().query_execution_start_time = Some(now);
+        }
         self.check_tables(&state, &statement)?;
         let plan = plan(&state, statement)
             .await
@@ -224,6 +251,7 @@ fn spill_directory(limits: &Limits) -> Result<TempDir, Error> {
 /// or settings from the environment.
 fn state(
     traces: &Arc<Traces>,
+    spans: BTreeMap<String, Option<Span>>,
     runtime: Arc<RuntimeEnv>,
     limits: &Limits,
 ) -> Result<SessionState, Error> {
@@ -247,7 +275,7 @@ fn state(
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(OnlyCatalog(Arc::clone(traces))))
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
-        .with_scalar_functions(functions::scalar_functions())
+        .with_scalar_functions(functions::scalar_functions(spans))
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 
 use crate::error::{Phase, translate};
-use crate::{Error, Position};
+use crate::{Error, Parameters, Position, parameters};
 
 /// The longest statement that is parsed, in bytes.
 const MOST_BYTES: usize = 1 << 20;
@@ -56,8 +56,8 @@ impl Named {
 }
 
 impl ReadStatement {
-    /// Parses a text that must hold one statement that only reads.
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+    /// Parses a text that must hold one statement that only reads, with values for its `$name`s.
+    pub(crate) fn parse(text: &str, parameters: &Parameters) -> Result<Self, Error> {
         if text.len() > MOST_BYTES {
             return Err(Error::Statement {
                 message: format!(
@@ -68,7 +68,7 @@ impl ReadStatement {
             });
         }
         let mut statements = parse(text).map_err(|error| translate(error, Phase::Planning))?;
-        let statement = statements.pop().ok_or_else(|| Error::Statement {
+        let mut statement = statements.pop().ok_or_else(|| Error::Statement {
             message: "there is no statement".to_owned(),
             position: None,
         })?;
@@ -80,6 +80,7 @@ impl ReadStatement {
         }
         let mut reader = Reader::default();
         check(&statement, &mut reader)?;
+        parameters::bind(&mut statement, parameters)?;
         Ok(Self {
             statement,
             relations: reader.relations,
@@ -208,6 +209,10 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
+    fn parse_one(text: &str) -> Result<ReadStatement, Error> {
+        ReadStatement::parse(text, &Parameters::new())
+    }
+
     #[test]
     fn statements_that_only_read_pass() {
         for text in [
@@ -221,7 +226,7 @@ mod tests {
             "SHOW COLUMNS FROM events",
             "DESCRIBE events",
         ] {
-            assert!(ReadStatement::parse(text).is_ok(), "{text}");
+            assert!(parse_one(text).is_ok(), "{text}");
         }
     }
 
@@ -263,7 +268,7 @@ mod tests {
             ("DESCRIBE 'a.parquet'", "FROM 'a.parquet'"),
             ("SELECT 1; SELECT 2", "more than one statement"),
         ] {
-            match ReadStatement::parse(text) {
+            match parse_one(text) {
                 Err(Error::Refused { what: found, .. }) => assert_eq!(found, what, "{text}"),
                 other => panic!("{text}: {other:?}"),
             }
@@ -272,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_syntax_error_says_where() {
-        let error = ReadStatement::parse("SELECT *\nFROM events WHERE = 1").unwrap_err();
+        let error = parse_one("SELECT *\nFROM events WHERE = 1").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Input);
         assert_eq!(
             error.position(),
@@ -281,17 +286,17 @@ mod tests {
                 column: 19
             })
         );
-        let error = ReadStatement::parse("SELECT 'open").unwrap_err();
+        let error = parse_one("SELECT 'open").unwrap_err();
         assert_eq!(error.position().map(|position| position.line), Some(1));
-        assert!(ReadStatement::parse("").is_err());
-        assert!(ReadStatement::parse(" -- nothing\n").is_err());
+        assert!(parse_one("").is_err());
+        assert!(parse_one(" -- nothing\n").is_err());
     }
 
     #[test]
     fn deep_and_long_statements_end_in_an_error() {
         let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
-        assert!(ReadStatement::parse(&deep).is_err());
+        assert!(parse_one(&deep).is_err());
         let long = format!("SELECT '{}'", "x".repeat(MOST_BYTES));
-        assert!(ReadStatement::parse(&long).is_err());
+        assert!(parse_one(&long).is_err());
     }
 }

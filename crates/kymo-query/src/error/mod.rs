@@ -95,6 +95,14 @@ pub enum Error {
         /// Where.
         position: Option<Position>,
     },
+    /// A `$name` in the statement has no value, or a value no `$name`.
+    #[error("{message}")]
+    Parameter {
+        /// Which.
+        message: String,
+        /// Where.
+        position: Option<Position>,
+    },
     /// The statement is SQL but makes no sense.
     #[error("{message}")]
     Statement {
@@ -198,6 +206,7 @@ impl Error {
             | Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
             | Self::UnknownFunction { .. }
+            | Self::Parameter { .. }
             | Self::Statement { .. }
             | Self::Evaluation { .. }
             | Self::TraceName { .. } => ErrorKind::Input,
@@ -220,6 +229,7 @@ impl Error {
             | Self::UnknownTable { position, .. }
             | Self::UnknownColumn { position, .. }
             | Self::UnknownFunction { position, .. }
+            | Self::Parameter { position, .. }
             | Self::Statement { position, .. } => *position,
             _ => None,
         }

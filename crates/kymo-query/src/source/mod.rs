@@ -13,7 +13,8 @@ use kymo_store::SessionInfo;
 
 pub use trace::TraceSource;
 
-use crate::{Conditions, Error};
+use crate::span::covered;
+use crate::{Conditions, Error, Span};
 
 /// Rows of one part of a scan; read on a thread of its own, where it may block.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, Error>> + Send>;
@@ -30,6 +31,11 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Returns what was observed and what was not.
     fn coverage(&self) -> Vec<Coverage>;
+
+    /// Returns from when to when it tells something; `None` if it tells nothing.
+    fn span(&self) -> Option<Span> {
+        Span::of(covered(&self.coverage()))
+    }
 
     /// Returns what was listed and watched.
     fn feeds(&self) -> Vec<(FeedId, Feed)>;

@@ -13,8 +13,9 @@ use kymo_store::{Error as StoreError, Segment, SessionInfo, Trace};
 use super::logical::{self, EventColumns};
 use super::reading::{Reading, Rows, accepts_feed, broken, part};
 use super::{EventsRequest, EventsScan, Pruning, Source};
-use crate::Error;
 use crate::conditions::{Conditions, Key};
+use crate::span::covered;
+use crate::{Error, Span};
 
 /// A trace on disk, as it was when it was opened.
 pub struct TraceSource {
@@ -120,6 +121,12 @@ impl Source for TraceSource {
 
     fn coverage(&self) -> Vec<Coverage> {
         self.coverage.clone()
+    }
+
+    fn span(&self) -> Option<Span> {
+        let stats = self.trace.stats();
+        let events = [stats.first_ts, stats.last_ts].into_iter().flatten();
+        Span::of(covered(&self.coverage).chain(events))
     }
 
     fn feeds(&self) -> Vec<(FeedId, Feed)> {

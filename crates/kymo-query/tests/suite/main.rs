@@ -7,12 +7,14 @@
 )]
 
 mod audited;
+mod docs;
 mod export;
 mod hostile;
 mod library;
 mod limits;
 mod memory;
 mod notes;
+mod parameters;
 mod places;
 mod pushdown;
 mod rows;

@@ -120,4 +120,7 @@ macro_rules! files {
     };
 }
 
-files! { errors events explain json refusals several tables who }
+files! {
+    conditions errors events explain json patches quantities refusals selectors several tables
+    times who
+}

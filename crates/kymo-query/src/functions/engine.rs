@@ -1,4 +1,4 @@
-//! Which functions a query can call.
+//! The functions of the engine that a query can call.
 
 use std::sync::Arc;
 
@@ -29,10 +29,10 @@ const LEFT_OUT: [&str; 6] = [
 const LENGTH_BY_ARGUMENT: [&str; 3] = ["repeat", "lpad", "rpad"];
 
 /// The most that one call of such a function may produce for one batch, in bytes.
-const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 64 << 20;
 
 /// Returns the engine's scalar functions less those that are left out.
-pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
+pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     SessionStateDefaults::default_scalar_functions()
         .into_iter()
         .filter(|function| !LEFT_OUT.contains(&function.name()))

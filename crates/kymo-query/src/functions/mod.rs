@@ -1,0 +1,56 @@
+//! Which functions a query can call.
+//!
+//! The engine's own, less those that make much out of little ([`engine`]), JSON access of the
+//! `datafusion-functions-json` crate, and Kubernetes' rules.
+
+mod condition;
+mod engine;
+mod patches;
+mod pointer;
+mod quantities;
+mod selector;
+mod texts;
+mod time;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::Span;
+
+/// Returns every scalar function but the ones for JSON access; `spans` are those of the traces by
+/// name.
+pub(crate) fn scalar_functions(spans: BTreeMap<String, Option<Span>>) -> Vec<Arc<ScalarUDF>> {
+    let mut functions = engine::scalar_functions();
+    functions.extend(own_functions(spans));
+    functions
+}
+
+/// Returns kymo's own functions.
+fn own_functions(spans: BTreeMap<String, Option<Span>>) -> Vec<Arc<ScalarUDF>> {
+    let mut functions = vec![
+        selector::matches(),
+        condition::condition(),
+        pointer::json_pointer(),
+        time::duration(),
+        time::at(spans),
+    ];
+    functions.extend(quantities::functions());
+    functions.extend(patches::functions());
+    functions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_function_of_our_own_is_documented_with_an_example() {
+        for function in own_functions(BTreeMap::new()) {
+            let documentation = function.documentation().unwrap();
+            assert!(documentation.sql_example.is_some(), "{}", function.name());
+            assert!(!documentation.description.is_empty(), "{}", function.name());
+        }
+    }
+}
