@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -561,6 +562,22 @@ fn a_second_recording_tells_deletes_only_if_its_snapshot_is_whole() {
         let told = told(&Trace::open(&output).unwrap());
         assert_eq!(told[2..], expected, "{told:?}");
     }
+}
+
+#[test]
+fn a_recording_that_comes_through_a_pipe_is_looked_through_first_all_the_same() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let bytes = fs::read(fixture("watches.yaml.zst")).unwrap();
+    // It fits into the buffer of a pipe.
+    writer.write_all(&bytes).unwrap();
+    drop(writer);
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+    let (report, _) = import_as(Format::Kwok, folder.path(), vec![pipe]);
+    let (known, _) = import_fixture("watches.yaml.zst");
+    assert_eq!(report.resources, known.resources);
+    assert_eq!(report.time_span, known.time_span);
+    assert_eq!(report.losses, known.losses);
 }
 
 #[test]
