@@ -93,19 +93,22 @@ struct UnionText(JsonUnionEncoder);
 
 impl Encoder for UnionText {
     fn encode(&mut self, index: usize, out: &mut Vec<u8>) {
-        let scalar = match self.0.get_value(index) {
-            JsonUnionValue::Array(text) | JsonUnionValue::Object(text) => {
-                out.extend_from_slice(text.as_bytes());
-                return;
-            }
-            JsonUnionValue::JsonNull => serde_json::Value::Null,
-            JsonUnionValue::Bool(value) => value.into(),
-            JsonUnionValue::Int(value) => value.into(),
-            JsonUnionValue::Float(value) => value.into(),
-            JsonUnionValue::Str(value) => value.into(),
-        };
-        out.extend_from_slice(scalar.to_string().as_bytes());
+        let text = text(&self.0.get_value(index));
+        out.extend_from_slice(text.as_deref().unwrap_or("null").as_bytes());
     }
+}
+
+/// Writes what `->` gives as JSON; `None` for null.
+pub(super) fn text(value: &JsonUnionValue<'_>) -> Option<String> {
+    let scalar: serde_json::Value = match *value {
+        JsonUnionValue::JsonNull => return None,
+        JsonUnionValue::Array(text) | JsonUnionValue::Object(text) => return Some(text.to_owned()),
+        JsonUnionValue::Bool(value) => value.into(),
+        JsonUnionValue::Int(value) => value.into(),
+        JsonUnionValue::Float(value) => value.into(),
+        JsonUnionValue::Str(value) => value.into(),
+    };
+    Some(scalar.to_string())
 }
 
 #[cfg(test)]

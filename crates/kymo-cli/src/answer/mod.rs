@@ -1,18 +1,23 @@
-//! Answers of queries as text: a table, CSV, JSON, one JSON object a line.
+//! Answers of queries: as text for people and programs, and in columns.
 
+mod columnar;
 mod csv;
 mod json;
+mod new_file;
 mod rows;
 
 use std::io::Write;
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema};
 
 use crate::command_error::CommandError;
 use crate::ui::{Align, Table};
+use columnar::Columnar;
 use csv::Csv;
 use json::JsonText;
+pub(crate) use new_file::NewFile;
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,13 +30,37 @@ pub(crate) enum Format {
     Json,
     /// One JSON object a line
     Ndjson,
+    /// A Parquet file
+    Parquet,
+    /// An Arrow IPC file
+    Arrow,
+}
+
+impl Format {
+    /// Returns the format that the ending of a file's name says.
+    pub(crate) fn of_file(path: &Path) -> Option<Self> {
+        Some(match path.extension()?.to_str()? {
+            "csv" => Self::Csv,
+            "json" => Self::Json,
+            "ndjson" | "jsonl" => Self::Ndjson,
+            "parquet" => Self::Parquet,
+            "arrow" | "feather" => Self::Arrow,
+            _ => return None,
+        })
+    }
+
+    /// Tells whether it is not text.
+    pub(crate) fn is_binary(self) -> bool {
+        matches!(self, Self::Parquet | Self::Arrow)
+    }
 }
 
 /// Writes the batches of one answer.
 pub(crate) enum AnswerWriter<'a> {
-    Table(Table, Box<dyn Write + 'a>),
-    Csv(Csv<Box<dyn Write + 'a>>),
-    Json(JsonText<Box<dyn Write + 'a>>),
+    Table(Table, Box<dyn Write + Send + 'a>),
+    Csv(Csv<Box<dyn Write + Send + 'a>>),
+    Json(JsonText<Box<dyn Write + Send + 'a>>),
+    Columnar(Columnar<Box<dyn Write + Send + 'a>>),
 }
 
 impl<'a> AnswerWriter<'a> {
@@ -42,7 +71,7 @@ impl<'a> AnswerWriter<'a> {
         schema: &Schema,
         width: Option<usize>,
         raw: bool,
-        out: Box<dyn Write + 'a>,
+        out: Box<dyn Write + Send + 'a>,
     ) -> Result<Self, CommandError> {
         Ok(match format {
             Format::Table => {
@@ -58,6 +87,8 @@ impl<'a> AnswerWriter<'a> {
             Format::Csv => Self::Csv(Csv::new(out, schema, raw)?),
             Format::Json => Self::Json(JsonText::array(out)),
             Format::Ndjson => Self::Json(JsonText::lines(out)),
+            Format::Parquet => Self::Columnar(Columnar::parquet(out, schema)?),
+            Format::Arrow => Self::Columnar(Columnar::arrow(out, schema)?),
         })
     }
 
@@ -72,6 +103,7 @@ impl<'a> AnswerWriter<'a> {
             }),
             Self::Csv(csv) => csv.write(batch),
             Self::Json(json) => json.write(batch),
+            Self::Columnar(columnar) => columnar.write(batch),
         }
     }
 
@@ -84,6 +116,7 @@ impl<'a> AnswerWriter<'a> {
             }
             Self::Csv(mut csv) => csv.flush()?,
             Self::Json(json) => json.finish()?,
+            Self::Columnar(columnar) => columnar.finish()?,
         }
         Ok(())
     }

@@ -1,35 +1,46 @@
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kymo_query::{Error, Limits, QuerySession};
+use kymo_query::{Error, Limits, Parameter, Parameters, QuerySession};
+use tokio_util::sync::CancellationToken;
 
-use crate::answer::{AnswerWriter, Format};
+use crate::answer::{AnswerWriter, Format, NewFile};
 use crate::argument;
 use crate::command_error::CommandError;
+use crate::environment;
+use crate::signal::cancel_on_signal;
 use crate::ui::Ui;
 
 /// Answer a question about a trace in SQL
 ///
 /// The tables are `events` (one row for each observed change), `coverage` (what was observed and
 /// what not), `feeds` and `sessions`; `SHOW TABLES` and `DESCRIBE events` tell more. The dialect
-/// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. A query can only
-/// read the trace.
+/// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. Several traces are
+/// named, and their tables are `prod.events` and so on. A query can only read.
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "kymo query [OPTIONS] <TRACE> <SQL>\n       \
+    kymo query [OPTIONS] <NAME=TRACE>... <SQL>")]
 pub(crate) struct QueryArgs {
-    /// The trace
-    #[arg(value_name = "TRACE")]
-    trace: PathBuf,
-    /// The statement
-    #[arg(value_name = "SQL", required_unless_present = "file")]
-    sql: Option<String>,
+    /// The trace, or several as NAME=TRACE; and then the statement, unless --file reads it
+    #[arg(value_name = "TRACE> <SQL", required = true)]
+    arguments: Vec<OsString>,
     /// Read the statement from this file; `-` is standard input
-    #[arg(short, long, value_name = "FILE", conflicts_with = "sql")]
+    #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// How to write the answer
-    #[arg(long, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
-    format: Format,
+    /// The value of `$NAME` in the statement
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, Parameter)>,
+    /// How to write the answer; the ending of --output says it too [default: table]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write the answer to this new file
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Do not cut a table to the width of the terminal
+    #[arg(long)]
+    wide: bool,
     /// Write control characters and, in CSV, formulas as they are
     #[arg(long)]
     raw: bool,
@@ -41,9 +52,21 @@ pub(crate) struct QueryArgs {
     timeout: Option<Duration>,
 }
 
-/// Asks and writes the answer.
+/// Asks and writes the answer; SIGINT and SIGTERM end it in order.
 pub(crate) async fn query(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
-    let sql = statement(args)?;
+    let interrupted = CancellationToken::new();
+    cancel_on_signal(&interrupted)?;
+    tokio::select! {
+        biased;
+        () = interrupted.cancelled() => Err(CommandError::environment("interrupted")),
+        answered = answer(ui, args) => answered,
+    }
+}
+
+async fn answer(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
+    let (traces, sql) = traces_and_statement(args)?;
+    let format = format(ui, args)?;
+    let parameters = parameters(args)?;
     let failed = |error: Error| explain(&error, &sql);
     let mut limits = Limits::default();
     if let Some(bytes) = args.memory_limit {
@@ -52,41 +75,107 @@ pub(crate) async fn query(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError>
     if args.timeout.is_some() {
         limits.timeout = args.timeout;
     }
-    let traces = [("trace".to_owned(), args.trace.clone())];
+    let now = environment::clock()?.now();
     let session = QuerySession::open(&traces, limits).map_err(failed)?;
-    let mut answer = session.sql(&sql).await.map_err(failed)?;
+    let session = session.at_time(now);
+    let file = args.output.as_deref().map(NewFile::create).transpose()?;
+    let mut answer = session.sql_with(&sql, &parameters).await.map_err(failed)?;
     for note in answer.gap_notes() {
         ui.message(&format!("note: {note}"));
     }
     let schema = answer.schema().clone();
-    let out = ui.stdout(args.raw);
-    let mut writer = AnswerWriter::new(args.format, &schema, ui.width(), args.raw, out)?;
+    let (out, width) = match &file {
+        Some(file) => (file.writer()?, None),
+        None => (ui.stdout(args.raw || format.is_binary()), ui.width()),
+    };
+    let width = width.filter(|_| !args.wide);
+    let mut writer = AnswerWriter::new(format, &schema, width, args.raw, out)?;
     while let Some(batch) = answer.next().await {
         writer.write(&batch.map_err(failed)?)?;
     }
-    writer.finish()
+    writer.finish()?;
+    file.map_or(Ok(()), NewFile::finish)
 }
 
-fn statement(args: &QueryArgs) -> Result<String, CommandError> {
-    let Some(path) = &args.file else {
-        return Ok(args.sql.clone().unwrap_or_default());
+/// Splits the arguments; a trace has a name if it is written as `NAME=TRACE` and no file is called
+/// that.
+fn traces_and_statement(
+    args: &QueryArgs,
+) -> Result<(Vec<(String, PathBuf)>, String), CommandError> {
+    let (traces, sql) = match (&args.file, args.arguments.split_last()) {
+        (Some(file), _) => (args.arguments.as_slice(), read(file)?),
+        (None, Some((sql, traces))) if !traces.is_empty() => match sql.to_str() {
+            Some(sql) => (traces, sql.to_owned()),
+            None => return Err(CommandError::usage("the statement is not UTF-8")),
+        },
+        _ => {
+            return Err(CommandError::usage("there is no statement")
+                .hint("give one after the trace, or a file with `-f`"));
+        }
     };
-    let mut sql = String::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().read_to_string(&mut sql)
-    } else {
-        std::fs::read_to_string(path).map(|text| {
-            sql = text;
-            sql.len()
-        })
-    };
-    match read {
-        Ok(_) => Ok(sql),
-        Err(error) => Err(
-            CommandError::environment(format!("cannot read `{}`", path.display()))
-                .caused_by(&error),
-        ),
+    let named: Vec<(Option<String>, PathBuf)> = traces.iter().map(name_and_path).collect();
+    let is_only = named.len() == 1;
+    let named = named.into_iter().map(|(name, path)| match name {
+        Some(name) => Ok((name, path)),
+        None if is_only => Ok(("trace".to_owned(), path)),
+        None => Err(CommandError::usage(format!(
+            "one of several traces has no name: `{}`",
+            path.display()
+        ))
+        .hint("write `NAME=TRACE`; only the last argument is the statement")),
+    });
+    Ok((named.collect::<Result<_, _>>()?, sql))
+}
+
+fn name_and_path(argument: &OsString) -> (Option<String>, PathBuf) {
+    let path = Path::new(argument);
+    if !path.exists()
+        && let Some((name, path)) = argument.to_str().and_then(|text| text.split_once('='))
+        && !name.contains('/')
+    {
+        return (Some(name.to_owned()), path.into());
     }
+    (None, path.to_owned())
+}
+
+fn format(ui: &Ui, args: &QueryArgs) -> Result<Format, CommandError> {
+    let of_file = args.output.as_deref().and_then(Format::of_file);
+    let format = args.format.or(of_file).unwrap_or(Format::Table);
+    if format.is_binary() && args.output.is_none() && ui.is_stdout_terminal() {
+        return Err(CommandError::usage("a terminal cannot show this format")
+            .hint("write it to a file with `-o FILE`"));
+    }
+    Ok(format)
+}
+
+fn parameter(text: &str) -> Result<(String, Parameter), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Parameter::read(value))),
+        _ => Err(format!("`{text}` is not NAME=VALUE")),
+    }
+}
+
+fn parameters(args: &QueryArgs) -> Result<Parameters, CommandError> {
+    let mut parameters = Parameters::new();
+    for (name, parameter) in &args.parameters {
+        if parameters.insert(name.clone(), parameter.clone()).is_some() {
+            return Err(CommandError::usage(format!(
+                "the parameter `${name}` has two values"
+            )));
+        }
+    }
+    Ok(parameters)
+}
+
+fn read(path: &Path) -> Result<String, CommandError> {
+    let read = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    read.map_err(|error| {
+        CommandError::environment(format!("cannot read `{}`", path.display())).caused_by(&error)
+    })
 }
 
 /// Says what is wrong, with the place in the statement.

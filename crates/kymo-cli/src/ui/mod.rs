@@ -70,14 +70,20 @@ impl Ui {
         self.width
     }
 
+    /// Tells whether results go to a terminal.
+    #[cfg(feature = "query")]
+    pub(crate) fn is_stdout_terminal(&self) -> bool {
+        self.stdout_is_terminal
+    }
+
     /// Tells whether messages go to a terminal, so that a line can be redrawn.
     pub(crate) fn is_interactive(&self) -> bool {
         self.stderr_is_terminal && !self.quiet
     }
 
     /// Opens stdout. On a terminal control characters are escaped unless `raw`.
-    pub(crate) fn stdout(&self, raw: bool) -> Box<dyn Write> {
-        let stdout = BufWriter::with_capacity(64 * 1024, io::stdout().lock());
+    pub(crate) fn stdout(&self, raw: bool) -> Box<dyn Write + Send> {
+        let stdout = BufWriter::with_capacity(64 * 1024, io::stdout());
         if self.stdout_is_terminal && !raw {
             Box::new(EscapingWriter::new(stdout))
         } else {

@@ -1,4 +1,6 @@
 use std::fs;
+use std::process::Stdio;
+use std::time::Duration;
 
 use crate::environment::{TestEnv, snapshot};
 
@@ -176,4 +178,197 @@ fn a_gap_inside_the_question_is_told_on_stderr() {
     ----- stderr -----
     note: 3 gaps of 42 s together in nodes (uncertain); see `coverage`
     "#);
+}
+
+#[test]
+fn values_are_given_on_the_command_line() {
+    let env = TestEnv::with_trace();
+    let sql = "SELECT DISTINCT kind, name FROM events WHERE kind = $kind AND ts < now() AND name LIKE $like LIMIT $n";
+    snapshot!(env, ["query", "edge.kymo", sql, "-p", "kind=Deployment", "-p", "like=edge%", "-p", "n=3"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    kind        name
+    ----------  ---------
+    Deployment  edge-auth
+
+    ----- stderr -----
+
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT name\nFROM events WHERE kind = $kind", "-p", "kid=Pod"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no value for the parameter `$kind`; did you mean `$kid`?
+        |
+      2 | FROM events WHERE kind = $kind
+        |                          ^
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT 1", "-p", "kind=Pod"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: the statement has no parameter `$kind`
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT $a", "-p", "a=1", "-p", "a=2"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: the parameter `$a` has two values
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT $a", "-p", "a"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: invalid value 'a' for '--param <NAME=VALUE>': `a` is not NAME=VALUE
+
+    For more information, try '--help'.
+    "#);
+}
+
+#[test]
+fn the_time_of_a_query_can_be_held() {
+    let env = TestEnv::with_trace();
+    snapshot!(env, ["query", "edge.kymo", "SELECT now() AS now", "--format", "csv"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    now
+    2026-11-22T08:00:00
+
+    ----- stderr -----
+
+    "#);
+}
+
+#[test]
+fn an_answer_goes_to_a_new_file_in_the_format_that_its_name_says() {
+    let env = TestEnv::with_trace();
+    for (file, start) in [
+        ("count.csv", &b"kind,type,n\n"[..]),
+        ("count.ndjson", b"{\"kind\":\"Event\""),
+        ("count.json", b"[{\"kind\":\"Event\""),
+        ("count.parquet", b"PAR1"),
+        ("count.arrow", b"ARROW1"),
+        ("count.txt", b"kind       type       n\n"),
+    ] {
+        let output = env.run(["query", "edge.kymo", COUNT, "-o", file]);
+        assert!(
+            output.status.success() && output.stdout.is_empty(),
+            "{output:?}"
+        );
+        assert!(
+            fs::read(env.path(file)).unwrap().starts_with(start),
+            "{file}"
+        );
+    }
+    let piped = env.run(["query", "edge.kymo", COUNT, "--format", "parquet"]);
+    assert_eq!(piped.stdout, fs::read(env.path("count.parquet")).unwrap());
+    snapshot!(env, ["query", "edge.kymo", COUNT, "-o", "count.csv"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `count.csv` exists already
+    hint: name a place where nothing is
+    "#);
+    let all = "SELECT *, object -> 'spec' AS spec FROM events";
+    for file in ["all.parquet", "all.arrow"] {
+        let output = env.run(["query", "edge.kymo", all, "-o", file]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    snapshot!(env, ["query", "edge.kymo", "SELECT make_array(object -> 'spec') AS specs FROM events", "-o", "no.parquet"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: the column `specs` holds values of different types
+    hint: cast it to VARCHAR, or use `->>` instead of `->`
+    "#);
+    let left: Vec<_> = fs::read_dir(env.path(".")).unwrap().collect();
+    assert_eq!(left.len(), 9, "{left:?}");
+}
+
+#[test]
+fn several_traces_are_told_apart_by_name() {
+    let env = TestEnv::with_trace();
+    let both = "SELECT (SELECT count(*) FROM a.events) - (SELECT count(*) FROM b.events) AS n";
+    snapshot!(env, ["query", "a=edge.kymo", "b=edge.kymo", both], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    n
+    -
+    0
+
+    ----- stderr -----
+
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "b=edge.kymo", both], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: one of several traces has no name: `edge.kymo`
+    hint: write `NAME=TRACE`; only the last argument is the statement
+    "#);
+    snapshot!(env, ["query", "a=edge.kymo", "a=edge.kymo", both], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `a` cannot be the name of a trace: another trace has it
+    "#);
+    snapshot!(env, ["query", "edge.kymo"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: there is no statement
+    hint: give one after the trace, or a file with `-f`
+    "#);
+}
+
+#[test]
+fn a_query_that_is_interrupted_leaves_nothing_behind() {
+    let env = TestEnv::with_trace();
+    let sql = "SELECT count(*) FROM events a, events b, events c, events d, events e, events f \
+        WHERE a.seq + b.seq + c.seq + d.seq + e.seq + f.seq < 0";
+    let mut command = env.command(["query", "edge.kymo", sql, "-o", "never.csv"]);
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let begun = || {
+        let mut files = fs::read_dir(env.path(".")).unwrap();
+        files.any(|file| {
+            file.unwrap()
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(b".kymo-query-")
+        })
+    };
+    while !begun() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: interrupted\n"
+    );
+    let left: Vec<_> = fs::read_dir(env.path(".")).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
 }
