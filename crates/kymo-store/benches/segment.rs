@@ -13,7 +13,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kymo_model::{
     Certainty, Event, EventType, Feed, FeedId, ObjectKey, ResourceType, Rv, Scope, Timestamp,
 };
-use kymo_store::segment::{Row, SegmentMeta, SegmentOptions, SegmentReader, SegmentWriter};
+use kymo_store::segment::{
+    JsonPath, Row, RowRanges, SegmentMeta, SegmentOptions, SegmentReader, SegmentWriter, Wanted,
+};
 use serde_json::{Value, json};
 
 const PODS: u64 = 400;
@@ -130,6 +132,10 @@ fn segments(criterion: &mut Criterion) {
     group.finish();
 
     let reader = SegmentReader::open(seal(&rows)).expect("a segment opens");
+    let node_name = Wanted {
+        paths: vec![JsonPath::of_names(["spec", "nodeName"])],
+        bodies: false,
+    };
     let mut group = criterion.benchmark_group("read");
     group.throughput(Throughput::Elements(rows.len() as u64));
     group.bench_function("whole bodies", |bencher| {
@@ -142,9 +148,12 @@ fn segments(criterion: &mut Criterion) {
     group.bench_function("one path", |bencher| {
         bencher.iter(|| {
             let mut found = 0usize;
-            let mut paths = reader.paths(&["/spec/nodeName"]).expect("paths");
-            while let Some(row) = paths.advance().expect("a row") {
-                found += usize::from(row.value(0).is_some());
+            for group in 0..reader.num_row_groups() {
+                let rows = RowRanges::of(0..reader.group_rows(group).expect("a row group"));
+                let mut versions = reader.versions(group, &rows, &node_name).expect("versions");
+                while let Some(version) = versions.advance().expect("a row") {
+                    found += usize::from(version.value(0).is_some());
+                }
             }
             found
         });

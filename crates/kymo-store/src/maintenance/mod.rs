@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 pub(crate) use compact::{merge_meta, thin_marks};
-pub(crate) use known::Filled;
+pub(crate) use known::{Filled, LastBodies};
 pub(crate) use merge::{Merge, RowSource};
 pub(crate) use publish::write_and_verify;
 pub(crate) use seal::{records_of, sources_of};

@@ -105,15 +105,16 @@ pub(super) struct Batch {
     event_rv: Option<StringArray>,
     request: Option<RequestBatch>,
     bodies: Option<Bodies>,
-    managed: Option<(StringArray, OpColumns)>,
 }
 
+/// The columns that hold bodies.
 #[derive(Debug)]
-struct Bodies {
+pub(super) struct Bodies {
     base: Int32Array,
     keyframe: StringArray,
     patch: OpColumns,
     raw: BinaryArray,
+    managed: Option<(StringArray, OpColumns)>,
 }
 
 #[derive(Debug)]
@@ -181,23 +182,7 @@ fn ops(batch: &RecordBatch, name: &'static str) -> Result<OpColumns, SegmentErro
 impl Batch {
     pub(super) fn new(batch: &RecordBatch, need: Need) -> Result<Self, SegmentError> {
         let bodies = if need.has_bodies() {
-            Some(Bodies {
-                base: number!(batch, "base", Int32Type)?,
-                keyframe: text(batch, "keyframe")?,
-                patch: ops(batch, "patch")?,
-                raw: column(batch, "raw")?
-                    .as_binary_opt::<i32>()
-                    .cloned()
-                    .ok_or(SegmentError::Column { column: "raw" })?,
-            })
-        } else {
-            None
-        };
-        let managed = if need.has_managed_fields() {
-            Some((
-                text(batch, "managed_fields")?,
-                ops(batch, "managed_fields_patch")?,
-            ))
+            Some(Bodies::new(batch, need.has_managed_fields())?)
         } else {
             None
         };
@@ -238,7 +223,6 @@ impl Batch {
             event_rv,
             request,
             bodies,
-            managed,
         })
     }
 
@@ -310,29 +294,57 @@ impl Batch {
     }
 
     fn content(&self, index: usize, number: u64) -> Result<Content<'_>, SegmentError> {
-        let wrong = |what| SegmentError::Row { row: number, what };
-        let Some(bodies) = &self.bodies else {
-            return Ok(Content::Nothing);
+        match &self.bodies {
+            Some(bodies) => bodies.content(index, number),
+            None => Ok(Content::Nothing),
+        }
+    }
+}
+
+impl Bodies {
+    /// Finds the columns, those of managedFields if they were read too.
+    pub(super) fn new(batch: &RecordBatch, with_managed: bool) -> Result<Self, SegmentError> {
+        let managed = if with_managed {
+            Some((
+                text(batch, "managed_fields")?,
+                ops(batch, "managed_fields_patch")?,
+            ))
+        } else {
+            None
         };
-        if bodies.base.is_null(index) {
-            return Ok(if bodies.raw.is_null(index) {
+        Ok(Self {
+            base: number!(batch, "base", Int32Type)?,
+            keyframe: text(batch, "keyframe")?,
+            patch: ops(batch, "patch")?,
+            raw: column(batch, "raw")?
+                .as_binary_opt::<i32>()
+                .cloned()
+                .ok_or(SegmentError::Column { column: "raw" })?,
+            managed,
+        })
+    }
+
+    /// Returns how a row holds its body; `number` is its place in the segment, for errors.
+    pub(super) fn content(&self, index: usize, number: u64) -> Result<Content<'_>, SegmentError> {
+        let wrong = |what| SegmentError::Row { row: number, what };
+        if self.base.is_null(index) {
+            return Ok(if self.raw.is_null(index) {
                 Content::Nothing
             } else {
-                Content::Raw(bodies.raw.value(index))
+                Content::Raw(self.raw.value(index))
             });
         }
         let managed = self.managed.as_ref();
-        if bodies.base.value(index) == 0 {
+        if self.base.value(index) == 0 {
             return Ok(Content::Keyframe {
-                body: optional(&bodies.keyframe, index)
-                    .ok_or_else(|| wrong("it has no keyframe"))?,
+                body: optional(&self.keyframe, index).ok_or_else(|| wrong("it has no keyframe"))?,
                 managed: managed.and_then(|(whole, _)| optional(whole, index)),
             });
         }
         Ok(Content::Patch {
-            base: u32::try_from(bodies.base.value(index))
+            base: u32::try_from(self.base.value(index))
                 .map_err(|_| wrong("its base is negative"))?,
-            body: bodies.patch.row(index, number)?,
+            body: self.patch.row(index, number)?,
             managed: managed.map_or(Ok(Vec::new()), |(_, patch)| patch.row(index, number))?,
         })
     }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use kymo_model::{Event, Feed, FeedId, Rv, Timestamp};
@@ -85,16 +86,16 @@ pub(super) fn head_of(row: &Stored<'_>, feed: &Feed) -> Head {
 }
 
 /// Returns the body: the raw bytes, or the version put together.
-pub(super) fn body_of(
+pub(super) fn body_of<'a>(
     number: u64,
-    row: &Stored<'_>,
+    row: &Stored<'a>,
     feed: &Feed,
     docs: Option<&Docs>,
-) -> Result<Option<Arc<[u8]>>, SegmentError> {
+) -> Result<Option<Cow<'a, [u8]>>, SegmentError> {
     match (&row.content, docs) {
-        (Content::Raw(bytes), _) => Ok(Some(Arc::from(*bytes))),
+        (Content::Raw(bytes), _) => Ok(Some(Cow::Borrowed(bytes))),
         (_, Some(docs)) => join(&head_of(row, feed), &docs.body, &docs.managed)
-            .map(|text| Some(Arc::from(text)))
+            .map(|text| Some(Cow::Owned(text)))
             .ok_or(SegmentError::Row {
                 row: number,
                 what: "its body cannot be put together",

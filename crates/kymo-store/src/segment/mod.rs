@@ -14,10 +14,10 @@ mod encode;
 mod error;
 mod json;
 mod options;
-mod paths;
 mod physical;
 mod reader;
 mod request;
+mod select;
 mod shadow;
 mod stored;
 #[cfg(test)]
@@ -32,8 +32,11 @@ use crate::record::{PlacedRecord, SessionInfo};
 
 pub use error::{PatchError, SegmentError};
 pub use options::SegmentOptions;
-pub use paths::{PathRow, Paths};
 pub use reader::{Heads, Rows, SegmentReader};
+pub use select::{
+    Bounds, ColumnBatches, Events, JsonPath, RowRanges, Step, Version, Versions, Wanted,
+};
+pub use times::read_seconds;
 pub use writer::SegmentWriter;
 
 /// One event with its place in the trace.

@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use kymo_model::{Feed, FeedId};
 use parquet::arrow::ProjectionMask;
@@ -7,14 +7,16 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
     ParquetRecordBatchReaderBuilder,
 };
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::batch::{Batch, Need};
 use super::checksum::Checked;
 use super::decode::{Decoder, body_of, row_of};
-use super::paths::Paths;
 use super::physical;
+use super::select::{
+    Bounds, ColumnBatches, Events, Excerpt, RowRanges, Versions, Wanted, open_excerpt, with_words,
+};
 use super::stored::{Digest, segment_digest};
 use super::writer::{KEY_DIGEST, KEY_FORMAT, KEY_GROUPS, KEY_META, KEY_ROWS, hex};
 use super::{Row, SegmentError, SegmentMeta, SegmentSummary};
@@ -26,12 +28,16 @@ const MAX_CHUNK_BYTES: u64 = 4 << 30;
 const BATCH_BYTES: u64 = 16 << 20;
 /// And of no more than this many rows.
 const BATCH_ROWS: u64 = 4096;
+/// Chosen rows are read from row groups of no more than this many rows.
+const MAX_GROUP_ROWS: u64 = 1 << 24;
 
 /// Reads one segment. Cloning shares the file and the metadata.
 #[derive(Debug)]
 pub struct SegmentReader<R: ChunkReader> {
     input: Checked<R>,
     parquet: ArrowReaderMetadata,
+    /// The same with the places of pages and words as dictionaries, read when first needed.
+    indexed: Arc<OnceLock<ArrowReaderMetadata>>,
     info: Arc<Info>,
 }
 
@@ -51,6 +57,7 @@ impl<R: ChunkReader> Clone for SegmentReader<R> {
         Self {
             input: self.input.clone(),
             parquet: self.parquet.clone(),
+            indexed: self.indexed.clone(),
             info: self.info.clone(),
         }
     }
@@ -79,6 +86,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         Ok(Self {
             input,
             parquet,
+            indexed: Arc::new(OnceLock::new()),
             info: Arc::new(info),
         })
     }
@@ -142,19 +150,127 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         })
     }
 
-    /// Reads the values at some JSON Pointers in every row, in key order, without putting bodies
-    /// together: a value is looked up again only where a patch touches its path or a parent.
-    pub fn paths(&self, pointers: &[&str]) -> Result<Paths<R>, SegmentError> {
-        self.paths_of((0..self.num_row_groups()).collect(), pointers)
+    /// Returns what the footer tells of a column in every row group: `seq`, `ts`, `type`, `kind`,
+    /// `api_group`, `resource`, `namespace`, `name`, `uid`, `created` and `resource_version` have
+    /// bounds. `None` if the file has no such column.
+    pub fn bounds(&self, column: &str) -> Result<Option<Bounds>, SegmentError> {
+        Bounds::read(&self.parquet, column)
     }
 
-    /// Like [`Self::paths`], for some row groups.
-    pub fn paths_of(
+    /// Returns the number of rows of a row group.
+    pub fn group_rows(&self, group: usize) -> Result<usize, SegmentError> {
+        let first = self.first_row(group)?;
+        let next = self.info.starts.get(group + 1);
+        let rows = next.copied().unwrap_or(self.info.rows) - first;
+        if rows > MAX_GROUP_ROWS {
+            return Err(SegmentError::TooLarge {
+                what: "a row group (in rows)",
+                bytes: rows,
+                limit: MAX_GROUP_ROWS,
+            });
+        }
+        Ok(rows as usize)
+    }
+
+    /// Returns the number of the first row of a row group.
+    pub(super) fn first_row(&self, group: usize) -> Result<u64, SegmentError> {
+        let first = self.info.starts.get(group).copied();
+        first.ok_or(SegmentError::NotASegment {
+            reason: "it has no such row group",
+        })
+    }
+
+    /// Reads typed columns of a row group, of all its rows or of some, in batches of at most
+    /// `batch_rows`. Columns that the file does not have are left out.
+    pub fn columns(
         &self,
-        row_groups: Vec<usize>,
-        pointers: &[&str],
-    ) -> Result<Paths<R>, SegmentError> {
-        Paths::new(self, row_groups, pointers)
+        group: usize,
+        rows: Option<&RowRanges>,
+        columns: &[&str],
+        batch_rows: usize,
+    ) -> Result<ColumnBatches, SegmentError> {
+        match rows {
+            Some(rows) => self.check_rows(group, rows)?,
+            None => self.check_rows(group, &RowRanges::default())?,
+        }
+        let excerpt = Excerpt {
+            group,
+            rows,
+            columns,
+            batch_rows,
+        };
+        let parquet = self.indexed()?;
+        open_excerpt(self.input.clone(), parquet, excerpt).map(ColumnBatches::new)
+    }
+
+    /// Puts the versions of some rows of a row group together, in order. Only those rows are read
+    /// and the ones that their patches refer to, directly or through others.
+    pub fn versions(
+        &self,
+        group: usize,
+        rows: &RowRanges,
+        wanted: &Wanted,
+    ) -> Result<Versions<R>, SegmentError> {
+        self.check_rows(group, rows)?;
+        Versions::new(self, group, rows, wanted)
+    }
+
+    /// Reads some rows of a row group as events with their bodies, in order, and no others than
+    /// [`Self::versions`] does.
+    pub fn events(&self, group: usize, rows: &RowRanges) -> Result<Events<R>, SegmentError> {
+        self.check_rows(group, rows)?;
+        Events::new(self, group, rows)
+    }
+
+    fn check_rows(&self, group: usize, rows: &RowRanges) -> Result<(), SegmentError> {
+        let total = self.group_rows(group)?;
+        if rows.ranges().last().is_some_and(|last| last.end > total) {
+            return Err(SegmentError::NotASegment {
+                reason: "it has no such rows",
+            });
+        }
+        Ok(())
+    }
+
+    /// Reads columns of some rows as the file has them, in batches of a few megabytes.
+    pub(super) fn bodies_of(
+        &self,
+        group: usize,
+        rows: &RowRanges,
+        columns: &[&str],
+    ) -> Result<ColumnBatches, SegmentError> {
+        let indexed = self.indexed()?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let parquet = ArrowReaderMetadata::try_new(Arc::clone(indexed.metadata()), options)?;
+        let excerpt = Excerpt {
+            group,
+            rows: Some(rows),
+            columns,
+            batch_rows: self.batch_rows(group),
+        };
+        open_excerpt(self.input.clone(), parquet, excerpt).map(ColumnBatches::new)
+    }
+
+    fn batch_rows(&self, group: usize) -> usize {
+        let metadata = self.parquet.metadata().row_group(group);
+        let rows = u64::try_from(metadata.num_rows()).unwrap_or(0).max(1);
+        let per_row = metadata.total_byte_size().unsigned_abs() / rows + 1;
+        (BATCH_BYTES / per_row).clamp(16, BATCH_ROWS) as usize
+    }
+
+    /// Returns the metadata with the places of pages.
+    fn indexed(&self) -> Result<ArrowReaderMetadata, SegmentError> {
+        if let Some(indexed) = self.indexed.get() {
+            return Ok(indexed.clone());
+        }
+        let metadata = ParquetMetaData::clone(self.parquet.metadata());
+        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
+            .with_offset_index_policy(PageIndexPolicy::Optional);
+        reader.read_page_indexes(&self.input)?;
+        let metadata = Arc::new(reader.finish()?);
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let indexed = with_words(&ArrowReaderMetadata::try_new(metadata, options)?)?;
+        Ok(self.indexed.get_or_init(|| indexed).clone())
     }
 
     pub(super) fn cursor(&self, groups: Vec<usize>, need: Need) -> Result<Cursor<R>, SegmentError> {
@@ -358,10 +474,7 @@ impl<R: ChunkReader + 'static> Cursor<R> {
 
     fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, SegmentError> {
         let parquet = &self.reader.parquet;
-        let metadata = parquet.metadata().row_group(group);
-        let rows = u64::try_from(metadata.num_rows()).unwrap_or(0).max(1);
-        let per_row = metadata.total_byte_size().unsigned_abs() / rows + 1;
-        let batch_rows = (BATCH_BYTES / per_row).clamp(16, BATCH_ROWS);
+        let batch_rows = self.reader.batch_rows(group);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.reader.input.clone(),
             parquet.clone(),
@@ -370,7 +483,7 @@ impl<R: ChunkReader + 'static> Cursor<R> {
         Ok(builder
             .with_row_groups(vec![group])
             .with_projection(mask)
-            .with_batch_size(batch_rows as usize)
+            .with_batch_size(batch_rows)
             .build()?)
     }
 
@@ -425,7 +538,7 @@ impl<R: ChunkReader + 'static> Rows<R> {
             })?;
         let docs = self.decoder.advance(&stored, feed)?;
         let body = body_of(number, &stored, feed, docs.as_deref())?;
-        let row = row_of(&stored, body);
+        let row = row_of(&stored, body.map(Arc::from));
         self.cursor.digest = digest;
         Ok(Some(row))
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _};
-use arrow::datatypes::Int32Type;
+use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use bytes::Bytes;
 use kymo_model::{
     Certainty, Event, EventType, Feed, FeedId, ObjectKey, Request, ResourceType, Rv, Scope,
@@ -12,7 +12,10 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentReader, SegmentWriter};
+use super::{
+    JsonPath, Row, RowKey, RowRanges, SegmentError, SegmentMeta, SegmentOptions, SegmentReader,
+    SegmentWriter, Wanted,
+};
 
 const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_795_226_845 * SECOND;
@@ -97,7 +100,10 @@ fn write(rows: &[Row], options: SegmentOptions) -> Result<Bytes, SegmentError> {
 }
 
 fn read(segment: &Bytes) -> Vec<Row> {
-    let reader = SegmentReader::open(segment.clone()).unwrap();
+    read_all(&SegmentReader::open(segment.clone()).unwrap())
+}
+
+fn read_all(reader: &SegmentReader<Bytes>) -> Vec<Row> {
     reader.rows().unwrap().map(Result::unwrap).collect()
 }
 
@@ -310,35 +316,154 @@ proptest! {
     }
 
     #[test]
-    fn a_path_has_the_value_that_the_whole_body_has(
+    fn chosen_rows_have_the_bodies_and_the_values_that_all_rows_have(
         rows in history(),
         row_group_rows in 3usize..12,
+        chosen in prop::collection::vec(any::<bool>(), 24),
+        bodies in any::<bool>(),
         first in 0usize..POINTERS.len(),
         second in 0usize..POINTERS.len(),
     ) {
         let options = SegmentOptions { row_group_rows, ..SegmentOptions::default() };
         let reader = SegmentReader::open(write(&rows, options).unwrap()).unwrap();
         let pointers = [POINTERS[first], POINTERS[second]];
-        let mut paths = reader.paths(&pointers).unwrap();
-        let mut expected = rows.iter();
-        while let Some(found) = paths.advance().unwrap() {
-            let row = expected.next().unwrap();
-            prop_assert_eq!(found.seq(), row.seq);
-            prop_assert_eq!(found.uid(), &row.event.key.uid);
-            let whole = row.event.body.as_deref();
-            // A body with a repeated name has no one value at a path.
-            if whole.is_some_and(|body| body.starts_with(b"[1.0e2")) {
-                continue;
+        let paths = pointers.iter().map(|pointer| path(pointer)).collect();
+        let wanted = Wanted { paths, bodies };
+        let all = read_all(&reader);
+        let mut number = 0;
+        for group in 0..reader.num_row_groups() {
+            let total = reader.group_rows(group).unwrap();
+            let some = RowRanges::of(0..total).kept(chosen[number..].iter().copied());
+            let events: Vec<Row> = reader.events(group, &some).unwrap().map(Result::unwrap).collect();
+            let expected: Vec<Row> = some.rows().map(|row| all[number + row].clone()).collect();
+            prop_assert_eq!(events, expected);
+            let mut versions = reader.versions(group, &some, &wanted).unwrap();
+            prop_assert!(versions.rows_read() >= some.len());
+            for row in some.rows() {
+                let found = versions.advance().unwrap().unwrap();
+                prop_assert_eq!(found.row(), row);
+                let row = &all[number + row];
+                let whole = row.event.body.as_deref();
+                prop_assert_eq!(found.has_body(), whole.is_some());
+                if bodies {
+                    let body = found.body().unwrap();
+                    prop_assert_eq!(body.as_deref(), whole);
+                }
+                if found.raw().is_some() {
+                    prop_assert_eq!(found.raw(), whole);
+                    continue;
+                }
+                let whole: Option<Value> = whole.map(|body| serde_json::from_slice(body).unwrap());
+                for (index, pointer) in pointers.iter().enumerate() {
+                    let value = found.value(index).map(|text| serde_json::from_str::<Value>(&text).unwrap());
+                    let direct = whole.as_ref().and_then(|whole| whole.pointer(pointer)).cloned();
+                    prop_assert_eq!(value, direct, "{} of seq {}", pointer, row.seq);
+                }
             }
-            let whole: Option<Value> = whole.and_then(|body| serde_json::from_slice(body).ok());
-            for (index, pointer) in pointers.iter().enumerate() {
-                let value = found.value(index).map(|text| serde_json::from_str::<Value>(&text).unwrap());
-                let direct = whole.as_ref().and_then(|whole| whole.pointer(pointer)).cloned();
-                prop_assert_eq!(value, direct, "{} of seq {}", pointer, row.seq);
-            }
+            prop_assert!(versions.advance().unwrap().is_none());
+            number += total;
         }
-        prop_assert!(expected.next().is_none());
     }
+
+    #[test]
+    fn columns_of_chosen_rows_are_those_of_all_rows(
+        rows in history(),
+        chosen in prop::collection::vec(any::<bool>(), 24),
+        batch_rows in 1usize..9,
+    ) {
+        let reader = SegmentReader::open(write(&rows, SegmentOptions::default()).unwrap()).unwrap();
+        if reader.num_row_groups() == 0 {
+            return Ok(());
+        }
+        let some = RowRanges::of(0..rows.len()).kept(chosen);
+        let names = ["kind", "seq", "name", "no such column"];
+        let mut seqs = Vec::new();
+        for batch in reader.columns(0, Some(&some), &names, batch_rows).unwrap() {
+            let batch = batch.unwrap();
+            prop_assert!(batch.num_rows() <= batch_rows && batch.num_columns() == 3);
+            let kind = batch.column_by_name("kind").unwrap().data_type().clone();
+            prop_assert!(matches!(kind, DataType::Dictionary(..)));
+            let seq = batch.column_by_name("seq").unwrap().as_primitive::<Int64Type>();
+            seqs.extend(seq.values().iter().map(|seq| *seq as u64));
+        }
+        let expected: Vec<u64> = some.rows().map(|row| rows[row].seq).collect();
+        prop_assert_eq!(seqs, expected);
+    }
+}
+
+/// The path that a JSON Pointer says.
+fn path(pointer: &str) -> JsonPath {
+    let names: Vec<_> = super::json::segments(pointer).unwrap().collect();
+    JsonPath::of_names(names.iter().map(AsRef::as_ref))
+}
+
+#[test]
+fn one_version_is_read_with_what_it_was_made_from_and_no_more() {
+    let rows: Vec<Row> = (1u64..=300)
+        .map(|seq| {
+            let name = ["a", "b", "c"][(seq as usize - 1) / 100];
+            let filler = "x".repeat(300);
+            let spec = json!({"metadata": {}, "spec": {"filler": filler, "replicas": seq}});
+            row(seq, 3, name, name, Some(spec))
+        })
+        .collect();
+    let options = SegmentOptions {
+        keyframe_interval: 10,
+        ..SegmentOptions::default()
+    };
+    let reader = SegmentReader::open(write(&rows, options).unwrap()).unwrap();
+    let wanted = Wanted {
+        paths: vec![path("/spec/replicas")],
+        bodies: false,
+    };
+    let mut versions = reader
+        .versions(0, &RowRanges::of(250..251), &wanted)
+        .unwrap();
+    assert!(versions.rows_read() <= 13, "{}", versions.rows_read());
+    assert_eq!(
+        versions.advance().unwrap().unwrap().value(0).unwrap(),
+        "251"
+    );
+    let none = reader.versions(0, &RowRanges::default(), &wanted).unwrap();
+    assert_eq!(none.rows_read(), 0);
+    assert!(
+        reader
+            .versions(0, &RowRanges::of(300..301), &wanted)
+            .is_err()
+    );
+    assert!(reader.versions(1, &RowRanges::of(0..1), &wanted).is_err());
+}
+
+#[test]
+fn bounds_tell_what_row_groups_hold() {
+    let rows: Vec<Row> = (1u64..=6)
+        .map(|seq| row(seq, 3, &format!("pod-{seq}"), "u", None))
+        .collect();
+    let options = SegmentOptions {
+        row_group_rows: 4,
+        ..SegmentOptions::default()
+    };
+    let reader = SegmentReader::open(write(&rows, options).unwrap()).unwrap();
+    let bounds = reader.bounds("name").unwrap().unwrap();
+    let texts = |array: &ArrayRef| {
+        array
+            .as_string::<i32>()
+            .iter()
+            .map(|text| text.unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&bounds.min), ["pod-1", "pod-5"]);
+    assert_eq!(texts(&bounds.max), ["pod-4", "pod-6"]);
+    assert_eq!(bounds.nulls.values(), &[0, 0]);
+    let seq = reader.bounds("seq").unwrap().unwrap();
+    assert_eq!(seq.max.as_primitive::<Int64Type>().values(), &[4, 6]);
+    let none = reader.bounds("keyframe").unwrap().unwrap();
+    assert_eq!(none.min.null_count(), 2);
+    assert!(reader.bounds("no such column").unwrap().is_none());
+    assert_eq!(
+        (reader.group_rows(0).unwrap(), reader.group_rows(1).unwrap()),
+        (4, 2)
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The one form in which Kubernetes writes times of whole seconds: `2026-11-21T02:07:25Z`.
 
-/// Reads a time; `None` unless [`write_seconds`] gives the same text back.
-pub(super) fn read_seconds(text: &[u8]) -> Option<i64> {
+/// Reads a time of whole seconds as Kubernetes writes it (`2026-11-21T02:07:25Z`), in seconds since
+/// 1970; `None` for every other form.
+pub fn read_seconds(text: &[u8]) -> Option<i64> {
     let text: &[u8; 20] = text.try_into().ok()?;
     let digits = |from: usize, to: usize| {
         text.get(from..to)?.iter().try_fold(0i64, |number, byte| {

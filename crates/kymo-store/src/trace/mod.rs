@@ -19,7 +19,7 @@ use crate::directory::Directory;
 use crate::error::{Error, Format};
 use crate::fs::{EntryKind, FileChunks, Filesystem, RealFs};
 use crate::log::Item;
-use crate::maintenance::{Filled, Merge, RowSource, SortedRows, sources_of};
+use crate::maintenance::{Filled, LastBodies, Merge, RowSource, SortedRows, sources_of};
 use crate::manifest::{Catalog, Entry, SegmentEntry, hex};
 use crate::record::{LogRecord, PlacedRecord, SessionInfo, TraceIdentity};
 use crate::segment::{Row, SegmentReader};
@@ -133,15 +133,29 @@ impl Trace {
         })
     }
 
-    /// Returns the events that are not sealed, in the order of a segment. Memory is bounded; the
-    /// logs are read several times. A delete without a body has the last known one where these
-    /// events tell it; [`Trace::rows`] finds it in sealed ones too.
+    /// Returns the events that are not sealed, in the order of a segment. A delete without a body
+    /// gets the last known one. Memory is bounded; the logs are read several times.
     pub fn tail(&self) -> Result<Tail, Error> {
-        let logs = self.contents.logs.iter().map(|log| log.reader.clone());
-        let rows = SortedRows::new(logs.collect(), &self.feeds, TAIL_CHUNK_BYTES)?;
+        let older = LastBodies::new(
+            self.contents.segments.clone(),
+            self.contents.directory.clone(),
+            self.feeds.clone(),
+        );
+        let rows = Filled::new(self.unsealed()?, self.feeds.clone());
         Ok(Tail {
-            rows: Filled::new(rows, self.feeds.clone()),
+            rows: rows.with_older(older),
         })
+    }
+
+    fn unsealed(&self) -> Result<SortedRows, Error> {
+        let logs = self.contents.logs.iter().map(|log| log.reader.clone());
+        SortedRows::new(logs.collect(), &self.feeds, TAIL_CHUNK_BYTES)
+    }
+
+    /// Returns how many events are not sealed.
+    pub fn tail_rows(&self) -> u64 {
+        let logs = self.contents.logs.iter();
+        logs.flat_map(|log| log.tally.counts.values()).sum()
     }
 
     /// Hands out the events that are not sealed in the order in which they came.
@@ -178,10 +192,24 @@ impl Trace {
         self.merge(false)
     }
 
+    /// Merges rows of segments, each in the order of its segment, and all rows that are not sealed.
+    /// A delete without a body gets the last known one, if its object's rows before it are among
+    /// them.
+    pub fn merged(
+        &self,
+        mut sealed: Vec<Box<dyn Iterator<Item = Result<Row, Error>> + Send>>,
+    ) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
+        if !self.contents.logs.is_empty() {
+            sealed.push(Box::new(self.unsealed()?));
+        }
+        let rows = Merge::new(sealed, self.feeds.clone(), false);
+        Ok(Filled::new(rows, self.feeds.clone()))
+    }
+
     pub(crate) fn merge(&self, tolerant: bool) -> Result<Filled<Merge>, Error> {
         let mut sources = sources_of(&self.contents.directory, &self.contents.segments)?;
         if !self.contents.logs.is_empty() {
-            let tail: RowSource = Box::new(self.tail()?);
+            let tail: RowSource = Box::new(self.unsealed()?);
             sources.push(tail);
         }
         let rows = Merge::new(sources, self.feeds.clone(), tolerant);

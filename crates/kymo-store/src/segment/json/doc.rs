@@ -125,23 +125,6 @@ impl Doc {
         self.children(at).nth(index).map(|child| child.at)
     }
 
-    /// Finds the value that pointer segments lead to.
-    pub(crate) fn find<'s>(
-        &self,
-        from: At,
-        segments: impl IntoIterator<Item = &'s str>,
-    ) -> Option<At> {
-        let mut at = from;
-        for segment in segments {
-            at = match self.kind(at) {
-                Kind::Object => self.member_named(at, segment)?,
-                Kind::Array => self.item(at, super::pointer::index(segment)?)?,
-                Kind::String | Kind::Other => return None,
-            };
-        }
-        Some(at)
-    }
-
     /// Copies a value out as a document of its own.
     pub(crate) fn extract(&self, at: At) -> Self {
         let mut nodes = self.subtree(at).to_vec();
