@@ -16,7 +16,7 @@ use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
 
 use crate::error::{Phase, translate};
-use crate::{Error, EventsRequest, Source, TraceSource};
+use crate::{Counts, Error, EventsRequest, Source, TraceSource};
 
 /// Whole objects compress well together: a row group is ended at this many bytes in memory.
 const ROW_GROUP_BYTES: usize = 32 << 20;
@@ -79,11 +79,12 @@ fn write(source: &TraceSource, file: File, output: &Path) -> Result<Exported, Er
         ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties)).map_err(failed)?;
     let request = EventsRequest {
         columns: (0..schema.fields().len()).collect(),
+        parts: 1,
         ..EventsRequest::default()
     };
     let mut rows = 0;
     for part in source.scan(&request)?.parts {
-        for batch in part {
+        for batch in part.open(&Counts::default())? {
             let batch = plain_batch(&batch?, &schema)?;
             rows += batch.num_rows() as u64;
             writer.write(&batch).map_err(failed)?;

@@ -47,6 +47,7 @@ mod limits;
 mod notes;
 mod object_stores;
 mod parameters;
+mod paths;
 mod session;
 mod source;
 mod span;
@@ -59,6 +60,9 @@ pub use error::{Error, ErrorKind, Position};
 pub use export::{Exported, export_events};
 pub use limits::Limits;
 pub use parameters::{Parameter, Parameters};
+pub use paths::PathColumn;
 pub use session::QuerySession;
-pub use source::{Batches, EventsRequest, EventsScan, Pruning, Source, TraceSource};
+pub use source::{
+    Batches, Counts, EventsRequest, EventsScan, Part, Predicate, Pruning, Source, TraceSource,
+};
 pub use span::Span;

@@ -4,8 +4,8 @@ use std::time::Duration;
 /// What one session may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Memory for sorting, joining and grouping, in bytes; what does not fit is spilled. Batches
-    /// on their way are not counted.
+    /// Memory for sorting, joining and grouping, and for batches on their way out of traces, in
+    /// bytes; what does not fit is spilled.
     pub memory_bytes: usize,
     /// Disk space for spilled data, in bytes; 0 spills nothing, so that a query which needs more
     /// memory than it may have fails.

@@ -15,6 +15,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
+use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
@@ -25,6 +26,7 @@ use crate::answer::{Answer, Deadline};
 use crate::catalog::{CATALOG, OnlyCatalog, Traces};
 use crate::error::{Phase, translate};
 use crate::object_stores::NoObjectStores;
+use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
 use crate::{Error, Limits, Parameters, Span, functions, notes, table};
@@ -279,8 +281,20 @@ fn state(
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
+        .with_optimizer_rules(optimizer_rules())
         .build();
     datafusion_functions_json::register_all(&mut state)
         .map_err(|error| translate(error, Phase::Planning))?;
     Ok(state)
+}
+
+/// Returns the engine's rules, and ours before those that push things down.
+fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let mut rules = Optimizer::new().rules;
+    let place = rules
+        .iter()
+        .position(|rule| rule.name() == "push_down_limit");
+    let paths = ObjectPaths::new(ObjectFunctions::new());
+    rules.insert(place.unwrap_or(0), Arc::new(paths));
+    rules
 }

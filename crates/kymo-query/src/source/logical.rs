@@ -1,24 +1,24 @@
 //! The columns of `events`, made of rows of the store.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{
-    ArrayRef, Int32Builder, Int64Builder, ListBuilder, MapBuilder, RecordBatch, StringBuilder,
-    StringDictionaryBuilder, TimestampNanosecondBuilder, TimestampSecondBuilder,
+    ArrayRef, Int32Builder, Int64Builder, ListBuilder, StringBuilder, StringDictionaryBuilder,
+    TimestampNanosecondBuilder, TimestampSecondBuilder,
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use kymo_model::{Feed, Request, Rv, Timestamp};
-use kymo_store::segment::Row;
-use serde::Deserialize;
+use kymo_store::segment::{JsonPath, Row, read_seconds};
 
+use super::body::{Objects, Shown, Text, find};
+use super::wide::{Item, broken};
+use crate::Error;
 use crate::conditions::Key;
 
 const UTC: &str = "UTC";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let word = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
     let time = |unit| DataType::Timestamp(unit, Some(UTC.into()));
     let nanoseconds = || time(TimeUnit::Nanosecond);
     let seconds = || time(TimeUnit::Second);
@@ -85,19 +85,21 @@ pub(super) fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// Tells whether a column is made of the object's body.
-pub(super) fn is_of_body(column: &str) -> bool {
-    matches!(
-        column,
-        "generation"
-            | "created"
-            | "deleted"
-            | "owner_kind"
-            | "owner_name"
-            | "owner_uid"
-            | "labels"
-            | "annotations"
-    )
+/// Returns the name of a column.
+pub(super) fn name_of(index: usize) -> &'static str {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+        SCHEMA
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
+    });
+    NAMES.get(index).map_or("", String::as_str)
+}
+
+/// The type of words that come again and again.
+pub(super) fn word() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 /// A row as the columns see it.
@@ -105,52 +107,45 @@ pub(super) struct Seen<'a> {
     pub(super) row: &'a Row,
     pub(super) feed: &'a Feed,
     pub(super) kind: &'a str,
-    /// Read where a column needs it.
-    pub(super) head: &'a Head,
     pub(super) object: Option<&'a str>,
     pub(super) patch: Option<&'a str>,
     pub(super) cluster: Option<&'a str>,
 }
 
-/// What typed columns show of an object.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Head {
-    pub(super) kind: Option<String>,
-    metadata: Option<Metadata>,
+/// Returns the kind in an object's text.
+pub(super) fn kind_of(object: &str) -> Option<String> {
+    static KIND: LazyLock<JsonPath> = LazyLock::new(|| JsonPath::of_names(["kind"]));
+    serde_json::from_str(find(object, &KIND)?).ok()
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Metadata {
-    generation: Option<i64>,
-    creation_timestamp: Option<String>,
-    deletion_timestamp: Option<String>,
-    labels: Option<Pairs>,
-    annotations: Option<Pairs>,
-    owner_references: Option<Vec<Owner>>,
+/// A number or a time in `metadata` that has a column. Only the forms in which Kubernetes writes
+/// them are read: plain integers, and times of whole seconds in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Metadata {
+    Generation,
+    Created,
+    Deleted,
 }
 
-type Pairs = BTreeMap<String, Option<String>>;
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Owner {
-    kind: String,
-    name: String,
-    uid: String,
-    controller: Option<bool>,
-}
-
-impl Head {
-    /// Reads the head of a body; one of another shape has none.
-    pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
-    }
-
-    fn controller(&self) -> Option<&Owner> {
-        let owners = self.metadata.as_ref()?.owner_references.as_ref()?;
-        owners.iter().find(|owner| owner.controller == Some(true))
+impl Metadata {
+    /// Reads it in an object's text; times in seconds since 1970.
+    pub(super) fn read(self, object: &str) -> Option<i64> {
+        static PATHS: LazyLock<[JsonPath; 3]> = LazyLock::new(|| {
+            ["generation", "creationTimestamp", "deletionTimestamp"]
+                .map(|name| JsonPath::of_names(["metadata", name]))
+        });
+        let [generation, created, deleted] = &*PATHS;
+        let path = match self {
+            Self::Generation => generation,
+            Self::Created => created,
+            Self::Deleted => deleted,
+        };
+        let text = find(object, path)?;
+        if self == Self::Generation {
+            let number: i64 = text.parse().ok()?;
+            return (number.to_string() == text).then_some(number);
+        }
+        read_seconds(text.strip_prefix('"')?.strip_suffix('"')?.as_bytes())
     }
 }
 
@@ -175,14 +170,15 @@ pub(super) fn of_request(row: &Row, key: Key) -> Option<&str> {
     told.filter(|text| !text.is_empty())
 }
 
-/// Builds batches of some of the columns.
+/// Builds columns out of rows of the store.
 pub(super) struct EventColumns {
-    schema: SchemaRef,
     columns: Vec<Column>,
+    objects: Objects,
     rows: usize,
-    text_bytes: usize,
+    bytes: usize,
 }
 
+/// Where a column comes from.
 enum Column {
     Number(Int64Builder, fn(&Seen<'_>) -> Option<i64>),
     Small(Int32Builder, fn(&Seen<'_>) -> i32),
@@ -197,48 +193,53 @@ enum Column {
         fn(&Seen<'_>) -> Option<Timestamp>,
     ),
     Seconds(TimestampSecondBuilder, fn(&Seen<'_>) -> Option<i64>),
-    Map(
-        Box<MapBuilder<StringBuilder, StringBuilder>>,
-        fn(&Head) -> Option<&Pairs>,
-    ),
+    /// The next of those that show something of objects.
+    Object,
 }
 
 impl EventColumns {
-    /// Builds the columns with these indices in [`schema`].
-    pub(super) fn new(indices: &[usize]) -> Result<Self, ArrowError> {
-        let schema = Arc::new(SCHEMA.project(indices)?);
-        let columns = schema
-            .fields()
-            .iter()
-            .map(|field| Column::of(field.name()))
-            .collect();
-        Ok(Self {
-            schema,
-            columns,
+    /// Builds these columns.
+    pub(super) fn new(items: &[Item]) -> Self {
+        let shown: Vec<Shown> = items.iter().filter_map(Shown::of_item).collect();
+        let columns = items.iter().map(|item| match item {
+            Item::Column(index) => Column::of(name_of(*index)),
+            Item::Path(_) => Column::Object,
+        });
+        Self {
+            columns: columns.collect(),
+            objects: Objects::new(&shown),
             rows: 0,
-            text_bytes: 0,
-        })
+            bytes: 0,
+        }
     }
 
-    /// Returns the number of rows and the bytes of their objects since the last batch.
+    /// Returns the number of rows and the bytes of their texts since the last batch.
     pub(super) fn size(&self) -> (usize, usize) {
-        (self.rows, self.text_bytes)
+        (self.rows, self.bytes + self.objects.bytes())
     }
 
     /// Adds a row.
-    pub(super) fn push(&mut self, seen: &Seen<'_>) -> Result<(), ArrowError> {
+    pub(super) fn push(&mut self, seen: &Seen<'_>) -> Result<(), Error> {
         self.rows += 1;
-        self.text_bytes += seen.object.map_or(0, str::len) + seen.patch.map_or(0, str::len);
-        self.columns
-            .iter_mut()
-            .try_for_each(|column| column.push(seen))
+        self.bytes += seen.patch.map_or(0, str::len);
+        for column in &mut self.columns {
+            column.push(seen).map_err(broken)?;
+        }
+        self.objects.push(&Text(seen.object))
     }
 
-    /// Returns the rows added since the last batch.
-    pub(super) fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
-        (self.rows, self.text_bytes) = (0, 0);
-        let arrays = self.columns.iter_mut().map(Column::finish).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays)
+    /// Returns the columns with the rows that were added since the last call.
+    pub(super) fn finish(&mut self) -> Vec<ArrayRef> {
+        (self.rows, self.bytes) = (0, 0);
+        let mut objects = self.objects.finish().into_iter();
+        let columns = self
+            .columns
+            .iter_mut()
+            .filter_map(|column| match column.finish() {
+                None => objects.next(),
+                array => array,
+            });
+        columns.collect()
     }
 }
 
@@ -255,10 +256,6 @@ impl Column {
         let nanoseconds =
             |of| Self::Nanoseconds(TimestampNanosecondBuilder::new().with_timezone(UTC), of);
         let seconds = |of| Self::Seconds(TimestampSecondBuilder::new().with_timezone(UTC), of);
-        let map = |of| {
-            let (keys, values) = (StringBuilder::new(), StringBuilder::new());
-            Self::Map(Box::new(MapBuilder::new(None, keys, values)), of)
-        };
         match name {
             "seq" => number(|seen| i64::try_from(seen.row.seq).ok()),
             "ts" => nanoseconds(|seen| Some(seen.row.event.ts)),
@@ -273,18 +270,9 @@ impl Column {
             "name" => text(|seen| Some(&seen.row.event.key.name)),
             "uid" => text(|seen| Some(&seen.row.event.key.uid)),
             "resource_version" => text(|seen| seen.row.event.rv.as_ref().map(Rv::as_str)),
-            "generation" => number(|seen| seen.head.metadata.as_ref()?.generation),
-            "created" => {
-                seconds(|seen| time(seen.head.metadata.as_ref()?.creation_timestamp.as_deref()))
-            }
-            "deleted" => {
-                seconds(|seen| time(seen.head.metadata.as_ref()?.deletion_timestamp.as_deref()))
-            }
-            "owner_kind" => text(|seen| Some(&seen.head.controller()?.kind)),
-            "owner_name" => text(|seen| Some(&seen.head.controller()?.name)),
-            "owner_uid" => text(|seen| Some(&seen.head.controller()?.uid)),
-            "labels" => map(|head| head.metadata.as_ref()?.labels.as_ref()),
-            "annotations" => map(|head| head.metadata.as_ref()?.annotations.as_ref()),
+            "generation" => number(|seen| Metadata::Generation.read(seen.object?)),
+            "created" => seconds(|seen| Metadata::Created.read(seen.object?)),
+            "deleted" => seconds(|seen| Metadata::Deleted.read(seen.object?)),
             "verb" => word(|seen| of_request(seen.row, Key::Verb)),
             "subresource" => word(|seen| of_request(seen.row, Key::Subresource)),
             "username" => word(|seen| of_request(seen.row, Key::Username)),
@@ -293,11 +281,11 @@ impl Column {
             "user_agent" => word(|seen| of_request(seen.row, Key::UserAgent)),
             "source_ips" => texts(|request| &request.source_ips),
             "audit_id" => text(|seen| of_request(seen.row, Key::AuditId)),
-            "object" => text(|seen| seen.object),
             "patch" => text(|seen| seen.patch),
             "session" => small(|seen| seen.row.session.cast_signed()),
             "epoch" => small(|seen| seen.row.event.epoch.cast_signed()),
-            _ => word(|seen| seen.cluster),
+            "cluster" => word(|seen| seen.cluster),
+            _ => Self::Object,
         }
     }
 
@@ -320,20 +308,13 @@ impl Column {
             },
             Self::Nanoseconds(builder, of) => builder.append_option(of(seen).map(|ts| ts.0)),
             Self::Seconds(builder, of) => builder.append_option(of(seen)),
-            Self::Map(builder, of) => {
-                let entries = of(seen.head);
-                for (key, value) in entries.into_iter().flatten() {
-                    builder.keys().append_value(key);
-                    builder.values().append_option(value.as_deref());
-                }
-                builder.append(entries.is_some())?;
-            }
+            Self::Object => {}
         }
         Ok(())
     }
 
-    fn finish(&mut self) -> ArrayRef {
-        match self {
+    fn finish(&mut self) -> Option<ArrayRef> {
+        Some(match self {
             Self::Number(builder, _) => Arc::new(builder.finish()),
             Self::Small(builder, _) => Arc::new(builder.finish()),
             Self::Word(builder, _) => Arc::new(builder.finish()),
@@ -341,12 +322,7 @@ impl Column {
             Self::Texts(builder, _) => Arc::new(builder.finish()),
             Self::Nanoseconds(builder, _) => Arc::new(builder.finish()),
             Self::Seconds(builder, _) => Arc::new(builder.finish()),
-            Self::Map(builder, _) => Arc::new(builder.finish()),
-        }
+            Self::Object => return None,
+        })
     }
-}
-
-fn time(text: Option<&str>) -> Option<i64> {
-    let ts: Timestamp = text?.parse().ok()?;
-    Some(ts.0.div_euclid(1_000_000_000))
 }

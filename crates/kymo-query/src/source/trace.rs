@@ -6,20 +6,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use kymo_model::{Coverage, Feed, FeedId, Timestamp};
-use kymo_store::segment::SegmentMeta;
-use kymo_store::{Error as StoreError, Segment, SessionInfo, Trace};
+use kymo_model::{Coverage, Feed, FeedId};
+use kymo_store::{SessionInfo, Trace};
 
-use super::logical::{self, EventColumns};
-use super::reading::{Reading, Rows, accepts_feed, broken, part};
-use super::{EventsRequest, EventsScan, Pruning, Source};
-use crate::conditions::{Conditions, Key};
+use super::sealed::{self, Plan, Sealed, Unit};
+use super::tail::{self, Reading, Rows};
+use super::wide::Wide;
+use super::{
+    Batches, Counts, EventsRequest, EventsScan, Part, Predicate, Pruning, Source, logical, patched,
+    units,
+};
+use crate::conditions::Key;
 use crate::span::covered;
 use crate::{Error, Span};
+
+/// Bytes of text after which a batch is full, unless less is asked for.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// A trace on disk, as it was when it was opened.
 pub struct TraceSource {
     trace: Arc<Trace>,
+    segments: Vec<Sealed>,
     feeds: Arc<BTreeMap<FeedId, Feed>>,
     coverage: Vec<Coverage>,
 }
@@ -32,42 +39,74 @@ impl TraceSource {
 
     /// Takes a trace that is open.
     pub fn new(trace: Trace) -> Self {
+        let segments = trace.segments().map(|segment| {
+            let name = &segment.entry().name;
+            let path = if trace.path().ends_with(name) {
+                trace.path().to_owned()
+            } else {
+                trace.path().join(name)
+            };
+            Sealed::new(path, segment.reader())
+        });
         Self {
+            segments: segments.collect(),
             feeds: Arc::new(trace.feeds().clone()),
             coverage: trace.coverage(),
             trace: Arc::new(trace),
         }
     }
 
-    fn reading(&self, request: &EventsRequest) -> Result<Reading, Error> {
-        let columns = EventColumns::new(&request.columns).map_err(broken)?;
-        let schema = logical::schema();
-        let names: Vec<&str> = request
-            .columns
-            .iter()
-            .filter_map(|index| schema.fields().get(*index))
-            .map(|field| field.name().as_str())
-            .collect();
-        let has_kinds = self
-            .feeds
-            .values()
-            .all(|feed| !feed.resource.kind.is_empty());
-        let needs_kind =
-            names.contains(&"kind") || request.conditions.one_of.contains_key(&Key::Kind);
-        let needs_head =
-            names.iter().any(|name| logical::is_of_body(name)) || (needs_kind && !has_kinds);
-        Ok(Reading {
+    fn reading(&self, request: &EventsRequest, patches: bool) -> Reading {
+        Reading {
             path: self.trace.path().to_owned(),
-            columns,
             feeds: Arc::clone(&self.feeds),
-            cluster: self.trace.identity().cluster_uid.clone(),
+            cluster: self.cluster(),
             conditions: request.conditions.clone(),
+            wide: Wide::new(request),
             left: request.limit.unwrap_or(usize::MAX),
-            needs_head,
-            needs_body: needs_head || names.contains(&"object"),
-            needs_patch: names.contains(&"patch"),
-            before: None,
-        })
+            patches,
+            batch_bytes: batch_bytes(request),
+        }
+    }
+
+    fn cluster(&self) -> Option<String> {
+        self.trace.identity().cluster_uid.clone()
+    }
+
+    /// Reads events with the patches between versions.
+    fn scan_patches(&self, request: &EventsRequest) -> EventsScan {
+        let reading = self.reading(request, true);
+        let parts = patched::parts(&self.trace, &self.segments, &reading, request.parts);
+        let row_groups = |segments: &mut dyn Iterator<Item = &Sealed>| {
+            segments
+                .map(|segment| segment.reader.num_row_groups())
+                .sum()
+        };
+        let can_hold = |segment: &&Sealed| {
+            // Versions before the wanted ones may be older, and of another type.
+            let mut objects = request.conditions.clone();
+            (objects.from, objects.to) = (None, None);
+            objects.one_of.remove(&Key::Type);
+            units::can_hold(segment.reader.meta(), &objects)
+        };
+        EventsScan {
+            parts,
+            is_sorted: true,
+            pruning: Pruning {
+                segments: self.segments.len(),
+                segments_read: self.segments.iter().filter(can_hold).count(),
+                row_groups: row_groups(&mut self.segments.iter()),
+                row_groups_read: row_groups(&mut self.segments.iter().filter(can_hold)),
+            },
+            rows: usize::try_from(self.trace.stats().events).ok(),
+        }
+    }
+}
+
+fn batch_bytes(request: &EventsRequest) -> usize {
+    match request.batch_bytes {
+        0 => BATCH_BYTES,
+        bytes => bytes.min(BATCH_BYTES),
     }
 }
 
@@ -84,39 +123,37 @@ impl Source for TraceSource {
         logical::schema()
     }
 
-    /// One part for each segment that can hold a row that is asked for, and one for the log.
-    /// Patches need the version before, which may be in another segment, so they are read from
-    /// everything in the order of objects, as one part.
+    fn takes_predicates(&self) -> bool {
+        true
+    }
+
     fn scan(&self, request: &EventsRequest) -> Result<EventsScan, Error> {
-        let reading = || self.reading(request);
-        let segments: Vec<Segment> = self.trace.segments().collect();
-        let mut pruning = Pruning {
-            segments: segments.len(),
-            row_groups: segments.iter().map(row_groups).sum(),
-            ..Pruning::default()
-        };
-        if reading()?.needs_patch {
-            pruning.segments_read = pruning.segments;
-            pruning.row_groups_read = pruning.row_groups;
-            let trace = Arc::clone(&self.trace);
-            let rows = move || Ok(Box::new(trace.rows()?) as Rows);
-            let parts = vec![part(rows, reading()?)];
-            return Ok(EventsScan { parts, pruning });
+        let asked = request.predicate.iter().flat_map(Predicate::columns);
+        let mut asked = asked.chain(&request.columns);
+        if asked.any(|index| logical::name_of(*index) == "patch") {
+            return Ok(self.scan_patches(request));
         }
-        let mut parts = Vec::new();
-        for segment in &segments {
-            if !can_hold(segment.reader().meta(), &request.conditions) {
-                continue;
-            }
-            pruning.segments_read += 1;
-            pruning.row_groups_read += row_groups(segment);
-            let rows = rows_of(&self.trace, segment, reading()?.needs_body);
-            parts.push(part(rows, reading()?));
-        }
-        let trace = Arc::clone(&self.trace);
-        let tail = move || Ok(Box::new(trace.tail()?) as Rows);
-        parts.push(part(tail, reading()?));
-        Ok(EventsScan { parts, pruning })
+        let (segments, pruning) = units::units(&self.segments, request)?;
+        let tail_rows = self.trace.tail_rows();
+        let sources = segments.len() + usize::from(tail_rows > 0);
+        let rows: usize = segments.iter().map(|units| units::rows_of(units)).sum();
+        let rows = rows + usize::try_from(tail_rows).unwrap_or(usize::MAX);
+        let (dealt, tail) = units::deal(segments, tail_rows > 0, request.parts);
+        let plan = Plan::new(request, batch_bytes(request), self.cluster());
+        let parts = dealt.into_iter().enumerate().map(|(index, units)| {
+            let tail = tail.filter(|tail| *tail == index);
+            Arc::new(TracePart {
+                units,
+                plan: plan.clone(),
+                tail: tail.map(|_| (Arc::clone(&self.trace), self.reading(request, false))),
+            }) as Arc<dyn Part>
+        });
+        Ok(EventsScan {
+            parts: parts.collect(),
+            is_sorted: sources <= request.parts.max(1),
+            pruning,
+            rows: Some(rows),
+        })
     }
 
     fn coverage(&self) -> Vec<Coverage> {
@@ -139,49 +176,21 @@ impl Source for TraceSource {
     }
 }
 
-/// Opens the rows of a segment, without their bodies where those are not needed.
-fn rows_of(
-    trace: &Trace,
-    segment: &Segment,
-    bodies: bool,
-) -> impl FnOnce() -> Result<Rows, StoreError> + Send + 'static {
-    let name = &segment.entry().name;
-    let path = if trace.path().ends_with(name) {
-        trace.path().to_owned()
-    } else {
-        trace.path().join(name)
-    };
-    let reader = Arc::clone(segment.reader());
-    move || {
-        let failed = move |source| StoreError::Segment {
-            path: path.clone(),
-            source,
+/// Rows of segments, and behind them perhaps those that are not sealed.
+struct TracePart {
+    units: Vec<Unit>,
+    plan: Plan,
+    tail: Option<(Arc<Trace>, Reading)>,
+}
+
+impl Part for TracePart {
+    fn open(&self, counts: &Counts) -> Result<Batches, Error> {
+        let sealed = sealed::batches(self.units.clone(), self.plan.clone(), counts);
+        let Some((trace, reading)) = &self.tail else {
+            return Ok(sealed);
         };
-        if bodies {
-            let rows = reader.rows().map_err(&failed)?;
-            Ok(Box::new(rows.map(move |row| row.map_err(&failed))) as Rows)
-        } else {
-            let rows = reader.heads().map_err(&failed)?;
-            Ok(Box::new(rows.map(move |row| row.map_err(&failed))) as Rows)
-        }
+        let rows: Rows = Box::new(trace.tail()?);
+        let tail = tail::batches(rows, reading.clone(), counts);
+        Ok(Box::new(sealed.chain(tail)))
     }
-}
-
-fn row_groups(segment: &Segment) -> usize {
-    segment.reader().num_row_groups()
-}
-
-/// Tells whether a segment can hold an event that meets the conditions. Where it does not say what
-/// it holds, it can.
-fn can_hold(meta: &SegmentMeta, conditions: &Conditions) -> bool {
-    let begins: Option<Timestamp> = meta.first_ts;
-    let in_time = !matches!((begins, conditions.to), (Some(first), Some(to)) if first > to)
-        && !matches!((meta.last_ts, conditions.from), (Some(last), Some(from)) if last < from);
-    let feed = |id: &FeedId| meta.feeds.iter().find(|(known, _)| known == id);
-    let has_some = meta.counts.iter().any(|(id, event_type, events)| {
-        *events > 0
-            && conditions.accepts(Key::Type, event_type.as_str())
-            && feed(id).is_none_or(|(_, feed)| accepts_feed(conditions, feed))
-    });
-    in_time && (has_some || meta.counts.is_empty())
 }

@@ -2,7 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{DataFusionError, Result};
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -11,16 +11,19 @@ use datafusion::physical_plan::empty::EmptyExec;
 use tokio::task::JoinError;
 
 use super::batches::panic_message;
-use super::events_scan::EventsExec;
-use super::pushdown;
+use super::events_scan::{EventsExec, Shape};
+use super::filters::Columns;
 use crate::Error;
-use crate::conditions::Conditions;
+use crate::paths::PathColumn;
 use crate::source::{EventsRequest, Source};
 
 /// The table `events` of one trace.
+#[derive(Clone)]
 pub(crate) struct EventsTable {
     trace: Arc<str>,
     source: Arc<dyn Source>,
+    /// What is made of objects, as columns behind those of the source.
+    paths: Vec<PathColumn>,
     schema: SchemaRef,
 }
 
@@ -31,7 +34,42 @@ impl EventsTable {
         Self {
             trace,
             source,
+            paths: Vec::new(),
             schema,
+        }
+    }
+
+    /// Tells whether there can be columns made of objects.
+    pub(crate) fn can_read_paths(&self) -> bool {
+        self.source.takes_predicates()
+    }
+
+    /// Returns the table with columns for what is made of objects, and where it has each.
+    pub(crate) fn with_paths(&self, paths: &[PathColumn]) -> (Self, Vec<usize>) {
+        let mut table = self.clone();
+        let base = self.source.events_schema().fields().len();
+        let mut indices = Vec::with_capacity(paths.len());
+        for path in paths {
+            let known = table.paths.iter().position(|known| known == path);
+            let place = known.unwrap_or_else(|| {
+                table.paths.push(path.clone());
+                table.paths.len() - 1
+            });
+            indices.push(base + place);
+        }
+        let events = self.source.events_schema();
+        let made = table.paths.iter().map(|path| Arc::new(path.field()));
+        let fields: Vec<FieldRef> = events.fields().iter().cloned().chain(made).collect();
+        table.schema = Arc::new(Schema::new(fields));
+        (table, indices)
+    }
+
+    fn columns(&self) -> Columns<'_> {
+        Columns {
+            schema: &self.schema,
+            base: self.schema.fields().len() - self.paths.len(),
+            paths: &self.paths,
+            takes_predicates: self.source.takes_predicates(),
         }
     }
 }
@@ -47,6 +85,7 @@ impl fmt::Debug for EventsTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventsTable")
             .field("trace", &self.trace)
+            .field("paths", &self.paths)
             .finish_non_exhaustive()
     }
 }
@@ -61,17 +100,14 @@ impl TableProvider for EventsTable {
         TableType::Base
     }
 
-    /// A source applies what it is given to every row, so a filter is pushed whole or not at all.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let columns = self.columns();
         Ok(filters
             .iter()
-            .map(|filter| match pushdown::conditions(filter) {
-                Some(_) => TableProviderFilterPushDown::Exact,
-                None => TableProviderFilterPushDown::Unsupported,
-            })
+            .map(|filter| columns.support(filter))
             .collect())
     }
 
@@ -82,28 +118,29 @@ impl TableProvider for EventsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = match projection {
-            Some(columns) => columns.clone(),
+        let columns = self.columns();
+        let projection = match projection {
+            Some(projection) => projection.clone(),
             None => (0..self.schema.fields().len()).collect(),
         };
-        let mut conditions = Conditions::default();
-        for condition in filters.iter().filter_map(pushdown::conditions).flatten() {
-            conditions.and(condition);
-        }
-        if conditions.is_impossible() {
-            let schema = Arc::new(self.schema.project(&columns)?);
-            return Ok(Arc::new(EmptyExec::new(schema)));
+        let filters = columns.filters(filters, state)?;
+        let shape = Shape::new(&columns, &projection)?;
+        if filters.conditions.is_impossible() {
+            return Ok(Arc::new(EmptyExec::new(Arc::clone(shape.schema()))));
         }
         let request = EventsRequest {
-            columns,
-            conditions,
+            columns: shape.columns().to_vec(),
+            paths: shape.paths().to_vec(),
+            conditions: filters.conditions.clone(),
+            predicate: filters.predicate.clone(),
             limit,
+            parts: state.config().target_partitions().max(1),
+            batch_bytes: batch_bytes(state),
         };
         let (trace, source) = (Arc::clone(&self.trace), Arc::clone(&self.source));
-        let partitions = state.config().target_partitions();
         // Reads the ends of files, so it may block, and what it reads is not trusted.
         let begun = tokio::task::spawn_blocking(move || {
-            EventsExec::begin(trace, source, request, partitions)
+            EventsExec::begin(trace, source, request, &filters, shape)
         });
         let exec = begun.await.map_err(|error| {
             DataFusionError::from(Error::Decode {
@@ -112,5 +149,19 @@ impl TableProvider for EventsTable {
             })
         })??;
         Ok(Arc::new(exec))
+    }
+}
+
+/// Returns how large a batch may be: each reader holds some at a time, and all of them should take
+/// no more than a part of the memory that there is.
+fn batch_bytes(state: &dyn Session) -> usize {
+    use datafusion::execution::memory_pool::MemoryLimit;
+
+    const LEAST: usize = 256 << 10;
+    const MOST: usize = 8 << 20;
+    let readers = state.config().target_partitions().max(1);
+    match state.runtime_env().memory_pool.memory_limit() {
+        MemoryLimit::Finite(bytes) => (bytes / readers / 16).clamp(LEAST, MOST),
+        _ => MOST,
     }
 }

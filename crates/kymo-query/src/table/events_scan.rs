@@ -1,57 +1,119 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use datafusion::arrow::compute::SortOptions;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, Statistics};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryLimit};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{
+    AcrossPartitions, ConstExpr, EquivalenceProperties, PhysicalSortExpr,
+};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, ChildrenPropertiesMode, EmissionType, ReplaceChildrenOptions,
 };
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PhysicalExpr, PlanProperties,
 };
 
-use super::batches::{self, Shape};
-use crate::source::{Batches, EventsRequest, EventsScan, Pruning, Source};
+use super::batches::{self, Reader};
+use super::filters::{Columns, Filters};
+use crate::conditions::Key;
+use crate::paths::PathColumn;
+use crate::source::{Counts, EventsRequest, EventsScan, Predicate, Pruning, Source};
+
+/// The order in which a segment has its rows.
+const ORDER: [&str; 6] = ["resource", "namespace", "name", "uid", "api_group", "seq"];
+
+/// How the columns that a source gives become those that the plan was promised.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    schema: SchemaRef,
+    columns: Vec<usize>,
+    paths: Vec<PathColumn>,
+    /// Where the source has the columns of the schema, if not in order.
+    order: Option<Vec<usize>>,
+}
+
+impl Shape {
+    /// Divides a projection into columns and what is made of objects.
+    pub(super) fn new(columns: &Columns<'_>, projection: &[usize]) -> Result<Self> {
+        let schema = Arc::new(columns.schema.project(projection)?);
+        let (of_events, made): (Vec<usize>, Vec<usize>) =
+            projection.iter().partition(|index| **index < columns.base);
+        let source: Vec<usize> = of_events.iter().chain(&made).copied().collect();
+        let order = (source != projection).then(|| {
+            let place = |index: &usize| source.iter().position(|known| known == index);
+            projection.iter().filter_map(place).collect()
+        });
+        let paths = made
+            .iter()
+            .filter_map(|index| columns.paths.get(index - columns.base));
+        Ok(Self {
+            schema,
+            columns: of_events,
+            paths: paths.cloned().collect(),
+            order,
+        })
+    }
+
+    /// Returns the schema that the plan was promised.
+    pub(super) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    pub(super) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
+    pub(super) fn paths(&self) -> &[PathColumn] {
+        &self.paths
+    }
+
+    /// Returns where the source has the columns of the schema, if not in order.
+    pub(super) fn order(&self) -> Option<&[usize]> {
+        self.order.as_deref()
+    }
+}
 
 /// The operator that reads events out of a trace.
 pub(crate) struct EventsExec {
     trace: Arc<str>,
     source: Arc<dyn Source>,
-    /// What was asked for; what the source is asked for may have one column more.
     request: EventsRequest,
     shape: Shape,
-    pruning: Pruning,
-    /// What planning opened and nobody has read yet, one entry for each partition.
-    opened: Mutex<Vec<Option<Vec<Batches>>>>,
+    scan: EventsScan,
+    exact: Vec<String>,
+    inexact: Vec<String>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl EventsExec {
-    /// Plans a scan in at most `partitions` partitions.
+    /// Plans a scan.
     pub(super) fn begin(
         trace: Arc<str>,
         source: Arc<dyn Source>,
-        mut request: EventsRequest,
-        partitions: usize,
+        request: EventsRequest,
+        filters: &Filters,
+        shape: Shape,
     ) -> Result<Self> {
-        let schema: SchemaRef = Arc::new(source.events_schema().project(&request.columns)?);
-        let shape = if request.columns.is_empty() {
-            request.columns.push(0);
-            Shape::Counts(Arc::clone(&schema))
-        } else {
-            Shape::Rows(Arc::clone(&schema))
-        };
         let scan = source.scan(&request)?;
-        let partitions = scan.parts.len().clamp(1, partitions.max(1));
-        let pruning = scan.pruning;
+        let mut known = EquivalenceProperties::new(Arc::clone(shape.schema()));
+        if scan.is_sorted {
+            known.add_ordering(order(&request, shape.schema()));
+        }
+        known.add_constants(constants(&request, shape.schema()))?;
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(partitions),
+            known,
+            Partitioning::UnknownPartitioning(scan.parts.len().max(1)),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
@@ -60,8 +122,9 @@ impl EventsExec {
             source,
             request,
             shape,
-            pruning,
-            opened: Mutex::new(deal(scan, partitions).map(Some).collect()),
+            scan,
+            exact: filters.exact.clone(),
+            inexact: filters.inexact.clone(),
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         })
@@ -82,50 +145,41 @@ impl EventsExec {
         &self.request
     }
 
-    /// Takes the rows of a partition. A plan that is run again (the recursive part of a query)
-    /// reads the trace again.
-    fn take(&self, partition: usize) -> Result<Vec<Batches>> {
-        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = opened.len();
-        let slot = opened.get_mut(partition).ok_or_else(|| {
-            DataFusionError::Internal(format!("no partition {partition} of {count}"))
-        })?;
-        if let Some(parts) = slot.take() {
-            return Ok(parts);
-        }
-        let fresh = deal(self.source.scan(&self.request)?, count);
-        let mut taken = Vec::new();
-        for (index, (slot, parts)) in opened.iter_mut().zip(fresh).enumerate() {
-            if index == partition {
-                taken = parts;
-            } else if slot.is_none() {
-                *slot = Some(parts);
-            }
-        }
-        Ok(taken)
-    }
-
-    fn column_names(&self) -> Vec<&str> {
-        match &self.shape {
-            Shape::Counts(_) => Vec::new(),
-            Shape::Rows(schema) => schema
-                .fields()
-                .iter()
-                .map(|field| field.name().as_str())
-                .collect(),
-        }
+    fn pruning(&self) -> Pruning {
+        self.scan.pruning
     }
 }
 
-/// Deals the parts of a scan out to partitions.
-fn deal(scan: EventsScan, partitions: usize) -> impl Iterator<Item = Vec<Batches>> {
-    let mut dealt: Vec<Vec<Batches>> = (0..partitions).map(|_| Vec::new()).collect();
-    for (index, part) in scan.parts.into_iter().enumerate() {
-        if let Some(parts) = dealt.get_mut(index % partitions) {
-            parts.push(part);
-        }
-    }
-    dealt.into_iter()
+/// Tells whether all rows have the same value of a column because they must.
+fn is_constant(request: &EventsRequest, column: &str) -> bool {
+    let values = Key::of_column(column).and_then(|key| request.conditions.one_of.get(&key));
+    values.is_some_and(|values| values.len() == 1)
+}
+
+/// The order of rows, as far as the schema has the columns.
+fn order(request: &EventsRequest, schema: &SchemaRef) -> Vec<PhysicalSortExpr> {
+    let options = SortOptions {
+        descending: false,
+        nulls_first: false,
+    };
+    ORDER
+        .iter()
+        .filter(|name| !is_constant(request, name))
+        .map_while(|name| Column::new_with_schema(name, schema).ok())
+        .map(|column| PhysicalSortExpr::new(Arc::new(column), options))
+        .collect()
+}
+
+/// The columns that have only one value.
+fn constants(request: &EventsRequest, schema: &SchemaRef) -> Vec<ConstExpr> {
+    let fields = schema.fields().iter().enumerate();
+    let constant = fields.filter(|(_, field)| is_constant(request, field.name()));
+    constant
+        .map(|(index, field)| {
+            let column = Column::new(field.name(), index);
+            ConstExpr::new(Arc::new(column), AcrossPartitions::Uniform(None))
+        })
+        .collect()
 }
 
 impl fmt::Debug for EventsExec {
@@ -133,7 +187,7 @@ impl fmt::Debug for EventsExec {
         f.debug_struct("EventsExec")
             .field("trace", &self.trace)
             .field("request", &self.request)
-            .field("pruning", &self.pruning)
+            .field("scan", &self.scan)
             .finish_non_exhaustive()
     }
 }
@@ -145,15 +199,36 @@ impl DisplayAs for EventsExec {
             DisplayFormatType::Default | DisplayFormatType::Verbose => ("EventsExec: ", ", "),
         };
         write!(f, "{name}trace={}", self.trace)?;
-        write!(f, "{separator}columns=[{}]", self.column_names().join(", "))?;
-        let pushed = self.request.conditions.to_string();
-        if !pushed.is_empty() {
-            write!(f, "{separator}pushed=[{pushed}]")?;
+        let list = |items: Vec<String>| items.join(", ");
+        let events = self.source.events_schema();
+        let columns = self.shape.columns().iter();
+        let columns = columns.filter_map(|index| events.fields().get(*index));
+        let columns = columns.map(|field| field.name().clone()).collect();
+        write!(f, "{separator}columns=[{}]", list(columns))?;
+        let of_filters = self.request.predicate.iter().flat_map(Predicate::paths);
+        let mut paths: Vec<String> = Vec::new();
+        for path in self.shape.paths().iter().chain(of_filters) {
+            let path = path.to_string();
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+        if !paths.is_empty() {
+            write!(f, "{separator}paths=[{}]", list(paths))?;
+        }
+        let mut exact = vec![self.request.conditions.to_string()];
+        exact.extend(self.exact.iter().cloned());
+        exact.retain(|filter| !filter.is_empty());
+        if !exact.is_empty() {
+            write!(f, "{separator}pushed=[{}]", list(exact))?;
+        }
+        if !self.inexact.is_empty() {
+            write!(f, "{separator}pruned_by=[{}]", list(self.inexact.clone()))?;
         }
         if let Some(limit) = self.request.limit {
             write!(f, "{separator}limit={limit}")?;
         }
-        write!(f, "{separator}{}", self.pruning)
+        write!(f, "{separator}{}", self.pruning())
     }
 }
 
@@ -193,18 +268,55 @@ impl ExecutionPlan for EventsExec {
         self.replace_children(children, options)
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let parts = self.take(partition)?;
-        Ok(batches::stream(
-            Arc::clone(&self.trace),
-            parts,
-            self.shape.clone(),
-            &self.metrics,
-            partition,
-        ))
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        let parts = self.scan.parts.len();
+        if partition >= parts.max(1) {
+            return Err(DataFusionError::Internal(format!(
+                "no partition {partition} of {parts}"
+            )));
+        }
+        let count = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
+        let counts = Counts {
+            rows: count("rows_read"),
+            versions: count("versions_read"),
+            objects: count("objects_built"),
+        };
+        let consumer = MemoryConsumer::new(format!("EventsExec[{partition}]"));
+        Ok(batches::stream(Reader {
+            trace: Arc::clone(&self.trace),
+            part: self.scan.parts.get(partition).cloned(),
+            counts,
+            shape: self.shape.clone(),
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+            memory: consumer.register(context.memory_pool()),
+            limit: match context.memory_pool().memory_limit() {
+                MemoryLimit::Finite(bytes) => bytes,
+                _ => usize::MAX,
+            },
+            working_bytes: self.request.batch_bytes,
+        }))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
         Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(self.shape.schema());
+        if let (None, Some(rows)) = (args.partition(), self.scan.rows) {
+            let parts = self.scan.parts.len();
+            let limit = self.request.limit.map(|limit| limit.saturating_mul(parts));
+            // Not exact: a count that is not read would say nothing of damage.
+            statistics.num_rows = Precision::Inexact(rows.min(limit.unwrap_or(usize::MAX)));
+        }
+        Ok(Arc::new(statistics))
     }
 }

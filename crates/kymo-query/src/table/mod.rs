@@ -5,6 +5,7 @@ mod coverage;
 mod events;
 mod events_scan;
 mod feeds;
+mod filters;
 mod fixed;
 mod pushdown;
 
@@ -17,7 +18,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 
 pub(crate) use batches::panic_message;
+pub(crate) use events::EventsTable;
 pub(crate) use events_scan::EventsExec;
+pub(crate) use filters::OBJECT;
 
 use crate::Error;
 use crate::error::{Phase, translate};
@@ -30,7 +33,7 @@ pub(crate) fn tables(
 ) -> Result<BTreeMap<&'static str, Arc<dyn TableProvider>>, Error> {
     let known_feeds = source.feeds();
     let rows = source.coverage();
-    let events = events::EventsTable::new(Arc::from(trace), Arc::clone(source));
+    let events = EventsTable::new(Arc::from(trace), Arc::clone(source));
     Ok(BTreeMap::from([
         ("events", Arc::new(events) as Arc<dyn TableProvider>),
         ("coverage", fixed(coverage::coverage(&rows, &known_feeds))?),

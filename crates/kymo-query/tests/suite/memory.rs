@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Schema, SchemaRef, TimeUnit};
 use kymo_model::{Cause, Coverage, CoverageState, Event, Feed, FeedId};
-use kymo_query::{Batches, Error, EventsRequest, EventsScan, Key, Pruning, Source};
+use kymo_query::{Batches, Error, EventsRequest, EventsScan, Key, Part, Pruning, Source};
 use kymo_store::SessionInfo;
 
 use crate::story;
@@ -79,36 +79,36 @@ impl Source for Memory {
     }
 
     fn scan(&self, request: &EventsRequest) -> Result<EventsScan, Error> {
-        assert!(!request.columns.is_empty());
+        assert!(request.paths.is_empty() && request.predicate.is_none());
         assert!(self.mischief != Mischief::PanicAtOnce, "no such row group");
         let feeds = story::feeds();
         let mut rows: Vec<(i64, Event)> = (1..).zip(story::events()).collect();
         rows.retain(|(_, event)| accepts(request, event, feed_of(&feeds, event)));
         let all = rows.len();
         let columns = request.columns.clone();
-        let parts = rows
-            .chunks(4)
-            .map(|rows| {
-                let batches = rows
-                    .chunks(2)
-                    .map(|rows| batch(rows, &feeds).project(&columns).unwrap())
-                    .collect();
-                Box::new(Part {
-                    mischief: self.mischief,
-                    counts: Arc::clone(&self.counts),
-                    batches,
-                    next: 0,
-                }) as Batches
-            })
-            .collect();
+        let mut parts: Vec<Vec<RecordBatch>> = vec![Vec::new(); request.parts.min(2)];
+        let count = parts.len();
+        for (index, rows) in rows.chunks(2).enumerate() {
+            let batch = batch(rows, &feeds).project(&columns).unwrap();
+            parts[(index / 2) % count].push(batch);
+        }
+        let parts = parts.into_iter().map(|batches| {
+            Arc::new(Planned {
+                mischief: self.mischief,
+                counts: Arc::clone(&self.counts),
+                batches,
+            }) as Arc<dyn Part>
+        });
         Ok(EventsScan {
-            parts,
+            parts: parts.collect(),
+            is_sorted: false,
             pruning: Pruning {
                 segments: 3,
                 segments_read: usize::from(all > 0),
                 row_groups: 6,
                 row_groups_read: all.div_ceil(2),
             },
+            rows: Some(all),
         })
     }
 
@@ -219,14 +219,31 @@ fn batch(rows: &[(i64, Event)], feeds: &[(FeedId, Feed)]) -> RecordBatch {
     .unwrap()
 }
 
-struct Part {
+struct Planned {
+    mischief: Mischief,
+    counts: Arc<Counts>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Part for Planned {
+    fn open(&self, _: &kymo_query::Counts) -> Result<Batches, Error> {
+        Ok(Box::new(Opened {
+            mischief: self.mischief,
+            counts: Arc::clone(&self.counts),
+            batches: self.batches.clone(),
+            next: 0,
+        }))
+    }
+}
+
+struct Opened {
     mischief: Mischief,
     counts: Arc<Counts>,
     batches: Vec<RecordBatch>,
     next: usize,
 }
 
-impl Iterator for Part {
+impl Iterator for Opened {
     type Item = Result<RecordBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -259,7 +276,7 @@ impl Iterator for Part {
     }
 }
 
-impl Drop for Part {
+impl Drop for Opened {
     fn drop(&mut self) {
         self.counts.dropped.store(true, Ordering::Relaxed);
     }
