@@ -2,6 +2,8 @@
 
 mod broken;
 mod layouts;
+mod public;
+mod recording;
 mod timeline;
 
 use std::collections::BTreeMap;
