@@ -332,6 +332,56 @@ fn as_records(resources: &[&str]) -> Vec<String> {
     records.collect()
 }
 
+/// Writes the fixture where `KYMO_WRITE_FIXTURES` asks for it.
+fn write_fixture(name: &str, text: &str) {
+    if std::env::var_os("KYMO_WRITE_FIXTURES").is_some() {
+        fs::create_dir_all(fixture("kss")).unwrap();
+        let packed = zstd::bulk::compress(text.as_bytes(), 19).unwrap();
+        fs::write(fixture(name), packed).unwrap();
+    }
+}
+
+#[test]
+fn a_recorder_that_was_killed_leaves_a_cut_line_and_deletes_by_name() {
+    let mut records = as_records(&["core_v1_namespaces", "core_v1_pods"]);
+    // Its pods go away after the end of the recording.
+    for line in records.clone() {
+        let record: Value = serde_json::from_str(&line).unwrap();
+        let object = &record["resource"];
+        if record["event"] == "Add" && object["kind"] == "Pod" {
+            let metadata = &object["metadata"];
+            let metadata = json!({"name": metadata["name"], "namespace": metadata["namespace"]});
+            let stub = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata});
+            let time = "2026-11-21T02:30:00Z";
+            records.push(json!({"time": time, "event": "Delete", "resource": stub}).to_string());
+        }
+    }
+    let last = records.pop().unwrap();
+    let text = format!("{}\n{}", records.join("\n"), &last[..last.len() - 40]);
+    write_fixture("kss/record.jsonl.zst", &text);
+    let folder = tempfile::tempdir().unwrap();
+    let (report, trace) = import_as(
+        Format::Kss,
+        folder.path(),
+        vec![fixture("kss/record.jsonl.zst")],
+    );
+    assert_eq!(report.unreadable, 1);
+    assert_eq!(report.unreadable_lines[0].line, records.len() as u64 + 1);
+    let pods = &report.resources["pods"];
+    assert_eq!((pods.added, pods.deleted), (2, 1));
+    let rows = trace.rows().unwrap().map(|row| row.unwrap().event);
+    let deleted: Vec<_> = rows
+        .filter(|event| {
+            event.event_type == EventType::Deleted && event.key.name.starts_with("edge-auth-")
+        })
+        .collect();
+    assert!(
+        deleted
+            .iter()
+            .all(|event| !event.key.uid.is_empty() && event.rv.is_none())
+    );
+}
+
 #[test]
 fn a_recorded_rollout_comes_over_as_records_but_for_what_a_delete_leaves_out() {
     let resources = [
