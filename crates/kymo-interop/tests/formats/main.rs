@@ -15,5 +15,6 @@ mod kwok;
 mod simkube;
 mod support;
 mod timeline;
+mod traps;
 mod watch;
 mod workload_csv;
