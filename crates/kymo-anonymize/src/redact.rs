@@ -1,7 +1,8 @@
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use kymo_model::{GroupResource, ResourceType};
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
 use thiserror::Error;
 
 use crate::members::{Fate, Members};
@@ -145,11 +146,16 @@ fn replaced(rewritten: Option<String>) -> Fate {
     rewritten.map_or(Fate::Keep, Fate::Replace)
 }
 
+/// What is looked for in every object: preparing a search takes longer than most of them are.
+static APPLIED: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new(LAST_APPLIED));
+/// The beginning of the word that would be the `kind` of a Secret or of a list of them.
+static SECRET: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("\"Secret"));
+
 /// Tells whether anything in the text hints at something to drop. Cheap, and never wrong in the
 /// direction that matters: names can be spelled otherwise only with escapes.
 fn is_suspect(policy: Policy, text: &str) -> bool {
     let bytes = text.as_bytes();
-    contains(bytes, LAST_APPLIED)
+    APPLIED.find(bytes).is_some()
         || names_secret(bytes)
         || contains(bytes, r"\u")
         || contains(bytes, r"\/")
@@ -158,7 +164,10 @@ fn is_suspect(policy: Policy, text: &str) -> bool {
 
 /// Tells whether the word that would be the `kind` of a Secret stands in the bytes.
 fn names_secret(bytes: &[u8]) -> bool {
-    contains(bytes, r#""Secret""#) || contains(bytes, r#""SecretList""#)
+    SECRET.find_iter(bytes).any(|at| {
+        let rest = bytes.get(at + SECRET.needle().len()..);
+        rest.is_some_and(|rest| rest.starts_with(b"\"") || rest.starts_with(b"List\""))
+    })
 }
 
 fn contains(bytes: &[u8], needle: &str) -> bool {

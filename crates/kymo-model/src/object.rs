@@ -56,14 +56,28 @@ impl ObjectHead {
     pub fn parse(text: &str) -> Result<Self, HeadError> {
         let mut found = Found::default();
         let result = serde_json::Deserializer::from_str(text).deserialize_map(&mut found);
-        let Some(metadata) = found.metadata else {
-            result?;
-            return Err(HeadError::NoMetadata);
-        };
         // The visitor leaves early once it has all three, which the parser reports as an error.
-        if !(found.api_version.is_some() && found.kind.is_some()) {
+        if !found.is_complete() {
             result?;
         }
+        Self::of(found)
+    }
+
+    /// Reads the head of an object's JSON text and checks that the text is one JSON value, in one
+    /// pass.
+    pub(crate) fn parse_whole(text: &str) -> Result<Self, HeadError> {
+        let mut found = Found {
+            is_whole: true,
+            ..Found::default()
+        };
+        let mut parser = serde_json::Deserializer::from_str(text);
+        parser.deserialize_map(&mut found)?;
+        parser.end()?;
+        Self::of(found)
+    }
+
+    fn of(found: Found<'_>) -> Result<Self, HeadError> {
+        let metadata = found.metadata.ok_or(HeadError::NoMetadata)?;
         let ends_initial_events =
             metadata.annotations.initial_events_end.as_deref() == Some("true");
         Ok(Self {
@@ -103,8 +117,11 @@ impl<'a> ObjectText<'a> {
         let text = std::str::from_utf8(bytes).map_err(|error| HeadError::Utf8 {
             valid: error.valid_up_to(),
         })?;
-        let raw: &serde_json::value::RawValue = serde_json::from_str(text)?;
-        Self::from_raw(raw.get())
+        let text = text.trim_matches(BLANKS);
+        Ok(Self {
+            head: ObjectHead::parse_whole(text)?,
+            text,
+        })
     }
 
     /// Reads the head of a text that is known to be one JSON value.
@@ -116,11 +133,22 @@ impl<'a> ObjectText<'a> {
     }
 }
 
+/// White space between JSON tokens.
+pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
 #[derive(Default)]
 struct Found<'a> {
     api_version: Option<Cow<'a, str>>,
     kind: Option<Cow<'a, str>>,
     metadata: Option<Metadata<'a>>,
+    /// Whether all of the object is read.
+    is_whole: bool,
+}
+
+impl Found<'_> {
+    fn is_complete(&self) -> bool {
+        self.api_version.is_some() && self.kind.is_some() && self.metadata.is_some()
+    }
 }
 
 /// `null` stands for absent, as Go's decoder reads it.
@@ -190,10 +218,11 @@ impl<'de> Visitor<'de> for &mut Found<'de> {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
-            if self.api_version.is_some() && self.kind.is_some() && self.metadata.is_some() {
-                return Ok(());
+            if self.is_complete() {
+                break;
             }
         }
+        while self.is_whole && map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(())
     }
 }

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use crate::{EventType, HeadError, ObjectText, Rv};
+use crate::object::BLANKS;
+use crate::{EventType, HeadError, ObjectHead, ObjectText, Rv};
 
 /// Why a line is not a watch event.
 #[derive(Debug, Error)]
@@ -123,6 +124,9 @@ impl<'a> WatchLine<'a> {
         let text = std::str::from_utf8(line).map_err(|error| LineError::Utf8 {
             valid: error.valid_up_to(),
         })?;
+        if let Some((event_type, object)) = usual_event(text) {
+            return Ok(Self::Event { event_type, object });
+        }
         let envelope: Envelope<'a> = serde_json::from_str(text)?;
         let event_type = match envelope.r#type.as_ref() {
             "ADDED" => EventType::Added,
@@ -160,6 +164,26 @@ impl<'a> WatchLine<'a> {
     }
 }
 
+/// Reads an event as the API server writes it, in one pass; `None` for every other line, and for
+/// one in which something is wrong.
+fn usual_event(text: &str) -> Option<(EventType, ObjectText<'_>)> {
+    let rest = text.strip_prefix("{\"type\":\"")?;
+    let (word, rest) = rest.split_once('"')?;
+    let event_type = match word {
+        "ADDED" => EventType::Added,
+        "MODIFIED" => EventType::Modified,
+        "DELETED" => EventType::Deleted,
+        _ => return None,
+    };
+    let rest = rest.strip_prefix(",\"object\":")?;
+    let text = rest.trim_end_matches(BLANKS).strip_suffix('}')?;
+    let text = text.trim_matches(BLANKS);
+    let head = ObjectHead::parse_whole(text).ok()?;
+    head.rv
+        .is_some()
+        .then_some((event_type, ObjectText { head, text }))
+}
+
 fn no_version(event_type: &str) -> LineError {
     LineError::NoVersion {
         event_type: event_type.to_owned(),
@@ -182,6 +206,37 @@ mod tests {
             "{}",
             object.text
         );
+    }
+
+    #[test]
+    fn a_line_reads_the_same_however_it_is_laid_out_and_is_checked_to_its_end() {
+        let object =
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"5"},"n":[{}]}"#;
+        let usual = format!("{{\"type\":\"ADDED\",\"object\":{object}}}\r\n");
+        let blanks = format!("{{ \"type\":\"ADDED\" , \"object\": {object}\n }}");
+        let swapped = format!("{{\"object\":{object},\"type\":\"ADDED\"}}");
+        let more = format!("{{\"type\":\"ADDED\",\"object\":{object},\"more\":{{}}}}");
+        for line in [&usual, &blanks, &swapped, &more] {
+            let WatchLine::Event {
+                event_type,
+                object: read,
+            } = WatchLine::parse(line.as_bytes()).unwrap()
+            else {
+                panic!("no event");
+            };
+            assert_eq!(
+                (event_type, read.text),
+                (EventType::Added, object),
+                "{line}"
+            );
+        }
+        for cut in 1..usual.trim_end().len() {
+            assert!(WatchLine::parse(&usual.as_bytes()[..cut]).is_err(), "{cut}");
+        }
+        for broken in ["[{]", "[{},]", "[{}],", "[{}]}"] {
+            let line = usual.replace("[{}]", broken);
+            assert!(WatchLine::parse(line.as_bytes()).is_err(), "{line}");
+        }
     }
 
     #[test]

@@ -2,8 +2,12 @@
 //!
 //! What only the server knows is left out of them: resourceVersion, generation and managedFields.
 
+use std::borrow::Cow;
+
 use kymo_model::has_exact_numbers;
 use serde_json::{Map, Value};
+
+use super::members::{members, object};
 
 /// Why an object cannot be worked out, for the report.
 type Why = &'static str;
@@ -147,43 +151,76 @@ pub(super) fn with_metadata(last: Option<&str>, partial: &str) -> Result<String,
 
 /// The pod that a binding gave a node. The binding's annotations and labels go to the pod.
 pub(super) fn bound(last: Option<&str>, binding: &str) -> Result<String, Why> {
-    let mut pod = parse(last.ok_or(NOT_KNOWN)?)?;
+    let last = last.ok_or(NOT_KNOWN)?;
     let binding = parse(binding)?;
-    let node = binding
-        .pointer("/target/name")
-        .filter(|name| name.is_string());
-    let spec = pod.get_mut("spec").and_then(Value::as_object_mut);
-    let (Some(node), Some(spec)) = (node, spec) else {
-        return Err(NO_FIT);
-    };
-    spec.insert("nodeName".to_owned(), node.clone());
-    let given = ["annotations", "labels"].map(|name| {
-        let value = binding.get("metadata").and_then(|own| own.get(name));
-        (name, value.cloned().unwrap_or_default())
-    });
-    if let Some(metadata) = metadata(&mut pod) {
-        for (name, given) in given {
-            let Value::Object(given) = given else {
-                continue;
-            };
-            match metadata.get_mut(name).and_then(Value::as_object_mut) {
-                Some(own) => own.extend(given),
-                None => {
-                    metadata.insert(name.to_owned(), Value::Object(given));
-                }
-            }
-        }
-    }
-    Ok(written(pod))
+    let node = binding.pointer("/target/name");
+    let node = node.filter(|name| name.is_string()).ok_or(NO_FIT)?;
+    with_spec(last, "nodeName", node, binding.get("metadata"))
 }
 
 /// The object with another number of replicas.
 pub(super) fn scaled(last: Option<&str>, replicas: i64) -> Result<String, Why> {
-    let mut object = parse(last.ok_or(NOT_KNOWN)?)?;
-    let spec = object.get_mut("spec").and_then(Value::as_object_mut);
-    spec.ok_or(NO_FIT)?
-        .insert("replicas".to_owned(), Value::from(replicas));
-    Ok(written(object))
+    with_spec(last.ok_or(NOT_KNOWN)?, "replicas", &replicas.into(), None)
+}
+
+/// The object with one other member of its spec, and more annotations and labels. Bindings are
+/// many, so the text of everything else is taken over as it is.
+fn with_spec(last: &str, name: &str, value: &Value, given: Option<&Value>) -> Result<String, Why> {
+    let mut own = members(last).map_err(|_| NOT_PLAIN)?;
+    let spec = own.iter().rfind(|(name, _)| name == "spec").ok_or(NO_FIT)?;
+    let mut spec = members(spec.1).map_err(|_| NO_FIT)?;
+    let value = value.to_string();
+    put(&mut spec, name, &value);
+    let spec = object(spec.iter().map(|(name, value)| (name.as_ref(), *value)));
+    put(&mut own, "spec", &spec);
+    let metadata = own.iter().rfind(|(name, _)| name == "metadata");
+    let metadata = metadata
+        .map(|(_, text)| with_given(text, given))
+        .transpose()?;
+    if let Some(metadata) = &metadata {
+        put(&mut own, "metadata", metadata);
+    }
+    Ok(object(
+        own.iter().map(|(name, value)| (name.as_ref(), *value)),
+    ))
+}
+
+/// Gives a member another value, or adds it.
+fn put<'a>(members: &mut Vec<(Cow<'a, str>, &'a str)>, name: &'a str, value: &'a str) {
+    match members.iter_mut().rfind(|(own, _)| own == name) {
+        Some(member) => member.1 = value,
+        None => members.push((Cow::Borrowed(name), value)),
+    }
+}
+
+/// The metadata with more annotations and labels, without what the server sets.
+fn with_given(metadata: &str, given: Option<&Value>) -> Result<String, Why> {
+    let Ok(mut own) = members(metadata) else {
+        return Ok(metadata.to_owned());
+    };
+    own.retain(|(name, value)| {
+        let is_unset = name == "creationTimestamp" && *value == "null";
+        !is_unset && !SERVER_SIDE.contains(&name.as_ref())
+    });
+    let mut merged = Vec::new();
+    for name in ["annotations", "labels"] {
+        let Some(Value::Object(given)) = given.and_then(|given| given.get(name)) else {
+            continue;
+        };
+        let known = own.iter().rfind(|(own, _)| own == name);
+        let mut all = match known.map(|(_, text)| parse(text)).transpose()? {
+            Some(Value::Object(all)) => all,
+            _ => Map::new(),
+        };
+        all.extend(given.clone());
+        merged.push((name, Value::Object(all).to_string()));
+    }
+    for (name, value) in &merged {
+        put(&mut own, name, value);
+    }
+    Ok(object(
+        own.iter().map(|(name, value)| (name.as_ref(), *value)),
+    ))
 }
 
 /// Whether there is a list in a patch: only lists are merged in different ways.
@@ -292,12 +329,24 @@ mod tests {
         let pod = value(&bound(Some(POD), binding).unwrap());
         assert_eq!(pod["spec"]["nodeName"], "n");
         assert_eq!(pod["metadata"]["annotations"]["a"], "1");
+        assert_eq!(pod["metadata"].get("resourceVersion"), None);
         assert_eq!(value(&scaled(Some(POD), 3).unwrap())["spec"]["replicas"], 3);
         let partial =
             r#"{"kind":"PartialObjectMetadata","metadata":{"name":"p","labels":{"l":"1"}}}"#;
         let pod = value(&with_metadata(Some(POD), partial).unwrap());
         assert_eq!(pod["kind"], "Pod");
         assert_eq!(pod["metadata"]["labels"]["l"], "1");
+        let numbers =
+            r#"{"spec":{"replicas":1,"x":1.0e2},"metadata":{"annotations":{"a":"0","b":"2"}}}"#;
+        assert_eq!(
+            scaled(Some(numbers), 3).unwrap(),
+            numbers.replace(":1,", ":3,")
+        );
+        assert_eq!(
+            bound(Some(numbers), binding).unwrap(),
+            r#"{"spec":{"replicas":1,"x":1.0e2,"nodeName":"n"},"metadata":{"annotations":{"a":"1","b":"2"}}}"#
+        );
+        assert_eq!(bound(Some(numbers), "{}"), Err(NO_FIT));
         assert_eq!(bound(None, binding), Err(NOT_KNOWN));
         assert_eq!(scaled(Some(r#"{"kind":"X"}"#), 1), Err(NO_FIT));
     }

@@ -14,7 +14,7 @@ use super::glance::Glance;
 use super::known::{Known, Last};
 use super::resources::{ResourceId, Resources};
 use crate::Error;
-use crate::import::{Context, Item, Loss, LossReport, Named, Object, What, redacted};
+use crate::import::{Context, Item, Loss, LossReport, Named, Object, What, redacted_whole};
 
 /// Changes of unknown effect that get a gap of their own, of each resource and reason.
 const OWN_GAPS: u64 = 100;
@@ -139,7 +139,7 @@ impl Resolver {
         };
         let (body, is_redacted) = match after.body {
             None => (None, false),
-            Some(text) => match redacted(self.policy, &named.resource, &text) {
+            Some(text) => match redacted_whole(self.policy, &named.resource, text) {
                 Ok((body, is_redacted)) => (Some(body), is_redacted),
                 Err(reason) => return Ok(Some(item(What::Unreadable { reason }))),
             },

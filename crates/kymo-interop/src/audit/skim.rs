@@ -16,19 +16,17 @@ pub(super) fn read_verb(line: &[u8]) -> Option<&'static str> {
     if !line.starts_with(START) || line.last() != Some(&b'}') {
         return None;
     }
-    // A line that was cut and joined with the next one is not taken for a single event.
-    let rest = line.get(START.len()..)?;
-    if memmem::find(rest, VERSION).is_some() {
-        return None;
-    }
-    let mut rest = behind_string(rest)?;
+    let mut rest = behind_string(line.get(START.len()..)?)?;
     for name in ["level", "auditID", "stage", "requestURI"] {
         rest = behind_string(member(rest, name)?)?;
     }
     let verb = member(rest, "verb")?;
     let end = memchr2(b'"', b'\\', verb)?;
     let verb = verb.get(..end)?;
-    READS.into_iter().find(|read| read.as_bytes() == verb)
+    let read = READS.into_iter().find(|read| read.as_bytes() == verb)?;
+    // A line that was cut and joined with the next one is not taken for a single event.
+    let is_joined = memmem::find(line.get(START.len()..)?, VERSION).is_some();
+    (!is_joined).then_some(read)
 }
 
 /// Returns what follows the opening quote of a member's value.

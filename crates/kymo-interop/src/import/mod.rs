@@ -35,7 +35,7 @@ pub use format::{Format, UnknownFormat};
 pub(crate) use item::{Item, Named, Object, ReadItems, What};
 pub use loss::{DamagedInput, Loss, LossCount, LossReport, ResourceCount, Skipped, UnreadableLine};
 pub use merge::MissingTimes;
-pub(crate) use redaction::redacted;
+pub(crate) use redaction::{redacted, redacted_whole};
 
 use crate::Error;
 use crate::input::{Budget, Inputs, Limits};

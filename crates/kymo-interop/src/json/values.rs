@@ -1,6 +1,9 @@
 //! Cuts a stream into JSON values: one a line, or pretty-printed over several lines.
 
 use std::io;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::input::Text;
 
@@ -59,6 +62,9 @@ const EVENTS: [&[u8]; 3] = [
     b"{\"kind\":\"Event\",\"apiVersion\":\"audit.k8s.io/",
 ];
 
+/// Where one value ends and the next begins on the same line.
+static JOINT: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("}{\""));
+
 /// Reads the next value into `buffer`; `None` at the end of the stream.
 ///
 /// A line that starts with `{` in its first column starts a value even if the one before is not
@@ -90,7 +96,7 @@ pub(crate) fn next_value(
     let line = buffer.trim_ascii();
     let is_event = EVENTS.iter().any(|start| line.starts_with(start));
     let goes_on = matches!(line.last(), Some(b'{' | b'[' | b','));
-    if is_event && !goes_on && memchr::memmem::find(line, b"}{\"").is_none() {
+    if is_event && !goes_on && JOINT.find(line).is_none() {
         return Ok(Some(Cut::Value));
     }
     let mut nesting = Nesting::default();

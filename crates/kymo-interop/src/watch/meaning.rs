@@ -136,7 +136,7 @@ impl Meaning {
                 } else {
                     Certainty::Seen
                 };
-                return self.object(place, event_type, certainty, &object, None);
+                return self.object(place, event_type, certainty, object, None);
             }
             Ok(WatchLine::Bookmark {
                 rv,
@@ -176,21 +176,12 @@ impl Meaning {
             return self.unreadable(line, None, NO_TYPE);
         };
         self.bare_objects += 1;
-        let ObjectHead {
-            namespace,
-            name,
-            uid,
-            ..
-        } = object.head.clone();
-        let key = (Arc::clone(&named), namespace.clone(), name.clone());
-        let known = self.bare.insert(key, uid.clone());
-        let is_same = known.as_ref() == Some(&uid);
+        let key = object.head.key();
+        let named_so = (Arc::clone(&named), key.namespace.clone(), key.name.clone());
+        let known = self.bare.insert(named_so, key.uid.clone());
+        let is_same = known.as_ref() == Some(&key.uid);
         if let Some(uid) = known.filter(|_| !is_same) {
-            let key = ObjectKey {
-                namespace,
-                name,
-                uid,
-            };
+            let key = ObjectKey { uid, ..key };
             self.inferred += 1;
             self.give(place, Some(named), gone(key));
         }
@@ -199,7 +190,7 @@ impl Meaning {
         } else {
             (EventType::Added, Certainty::Listed)
         };
-        self.object(place, event_type, certainty, &object, None);
+        self.object(place, event_type, certainty, object, None);
     }
 
     /// Takes an object; `types` are apiVersion and kind where it may lack them.
@@ -208,19 +199,19 @@ impl Meaning {
         place: Place,
         event_type: EventType,
         certainty: Certainty,
-        object: &ObjectText<'_>,
+        object: ObjectText<'_>,
         types: Option<(&str, &str)>,
     ) {
         let Place { line, recv } = place;
-        let mut head = object.head.clone();
-        let mut text = Cow::Borrowed(object.text);
+        let ObjectText { mut head, text } = object;
+        let mut text = Cow::Borrowed(text);
         if head.kind.is_empty() || head.api_version.is_empty() {
             let types = types.filter(|(version, kind)| !version.is_empty() && !kind.is_empty());
             let types = types.map(|(version, kind)| (version.to_owned(), kind.to_owned()));
             let Some((version, kind)) = types.or_else(|| self.naming.fallback()) else {
                 return self.unreadable(line, recv, NO_TYPE);
             };
-            text = Cow::Owned(typed(object.text, &mut head, &version, &kind));
+            text = Cow::Owned(typed(&text, &mut head, &version, &kind));
         }
         if let Some(reason) = refusal(&head) {
             return self.unreadable(line, recv, reason);
@@ -232,12 +223,23 @@ impl Meaning {
             Ok(redacted) => redacted,
             Err(reason) => return self.unreadable(line, recv, reason),
         };
+        let ObjectHead {
+            namespace,
+            name,
+            uid,
+            rv,
+            ..
+        } = head;
         let object = Object {
             event_type,
             certainty,
             not_before: None,
-            key: head.key(),
-            rv: head.rv,
+            key: ObjectKey {
+                namespace,
+                name,
+                uid,
+            },
+            rv,
             body: Some(body),
             is_redacted,
             request: None,
@@ -257,7 +259,7 @@ impl Meaning {
             Ok(object) => {
                 let types = (list.api_version.as_str(), list.item_kind());
                 let (event_type, certainty) = (EventType::Added, Certainty::Listed);
-                self.object(place, event_type, certainty, &object, Some(types));
+                self.object(place, event_type, certainty, object, Some(types));
             }
             Err(error) => self.unreadable(line, recv, error.to_string()),
         }
