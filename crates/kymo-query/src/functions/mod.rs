@@ -3,9 +3,12 @@
 //! The engine's own, less those that make much out of little ([`engine`]), JSON access of the
 //! `datafusion-functions-json` crate, and Kubernetes' rules.
 
+mod changes;
 mod condition;
 mod engine;
+mod json_path;
 mod patches;
+mod pods;
 mod pointer;
 mod quantities;
 mod selector;
@@ -33,6 +36,9 @@ fn own_functions(spans: BTreeMap<String, Option<Span>>) -> Vec<Arc<ScalarUDF>> {
         selector::matches(),
         condition::condition(),
         pointer::json_pointer(),
+        json_path::json_path(),
+        pods::pod_status(),
+        changes::object_changes(),
         time::duration(),
         time::at(spans),
     ];
