@@ -7,9 +7,11 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::utils::quote_identifier;
 use datafusion::error::DataFusionError;
+use datafusion::execution::session_state::SessionState;
 
 use crate::Error;
 use crate::error::nearest;
+use crate::relations::{Planner, Relation};
 
 /// The name of the only catalog.
 pub(crate) const CATALOG: &str = "kymo";
@@ -24,14 +26,24 @@ const INFORMATION_SCHEMA: &str = "information_schema";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traces {
     schemas: BTreeMap<String, Arc<TraceSchema>>,
+    planner: Planner,
 }
 
 impl Traces {
-    /// Adds the tables of a trace under its name.
+    /// Gives the tables that are queries what plans them.
+    pub(crate) fn plan_with(
+        &self,
+        state: impl Fn() -> Option<SessionState> + Send + Sync + 'static,
+    ) {
+        self.planner.set(state);
+    }
+
+    /// Adds the tables of a trace under its name, and the queries that look like tables.
     pub(crate) fn add(
         &mut self,
         name: &str,
         tables: BTreeMap<&'static str, Arc<dyn TableProvider>>,
+        relations: BTreeMap<String, Relation>,
     ) -> Result<(), Error> {
         let reason = if name.is_empty() {
             Some("it is empty")
@@ -48,7 +60,12 @@ impl Traces {
                 reason,
             });
         }
-        let schema = Arc::new(TraceSchema { tables });
+        let schema = Arc::new(TraceSchema {
+            name: name.to_owned(),
+            tables,
+            relations,
+            planner: self.planner.clone(),
+        });
         self.schemas.insert(name.to_owned(), schema);
         Ok(())
     }
@@ -69,8 +86,7 @@ impl Traces {
             Some(name) => nearest(name, schemas)?,
             None => self.schemas.keys().next()?,
         };
-        let tables = &self.schemas.get(schema)?.tables;
-        let table = nearest(table, tables.keys().copied())?;
+        let table = nearest(table, self.schemas.get(schema)?.names())?;
         if schema == self.default_schema() {
             return Some(table.to_owned());
         }
@@ -118,21 +134,38 @@ impl CatalogProviderList for OnlyCatalog {
 
 #[derive(Debug)]
 struct TraceSchema {
+    name: String,
     tables: BTreeMap<&'static str, Arc<dyn TableProvider>>,
+    /// Queries over the tables and over each other.
+    relations: BTreeMap<String, Relation>,
+    planner: Planner,
+}
+
+impl TraceSchema {
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let relations = self.relations.keys().map(String::as_str);
+        self.tables.keys().copied().chain(relations)
+    }
 }
 
 #[async_trait]
 impl SchemaProvider for TraceSchema {
     fn table_names(&self) -> Vec<String> {
-        self.tables.keys().map(|name| (*name).to_owned()).collect()
+        self.names().map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        Ok(self.tables.get(name).map(Arc::clone))
+        if let Some(table) = self.tables.get(name) {
+            return Ok(Some(Arc::clone(table)));
+        }
+        match self.relations.get(name) {
+            Some(relation) => relation.table(&self.planner, &self.name).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.contains_key(name)
+        self.tables.contains_key(name) || self.relations.contains_key(name)
     }
 }
 
@@ -154,10 +187,10 @@ mod tests {
     #[test]
     fn the_only_trace_needs_no_name_and_several_do() {
         let mut traces = Traces::default();
-        traces.add("prod", tables()).unwrap();
+        traces.add("prod", tables(), BTreeMap::new()).unwrap();
         assert_eq!(traces.default_schema(), "prod");
         assert_eq!(traces.nearest(None, "evnts"), Some("events".to_owned()));
-        traces.add("Sim", tables()).unwrap();
+        traces.add("Sim", tables(), BTreeMap::new()).unwrap();
         assert_eq!(traces.default_schema(), NO_SCHEMA);
         assert_eq!(
             traces.nearest(Some("sim"), "events"),
@@ -173,10 +206,10 @@ mod tests {
     #[test]
     fn names_that_cannot_be_told_apart_are_refused() {
         let mut traces = Traces::default();
-        traces.add("a", tables()).unwrap();
+        traces.add("a", tables(), BTreeMap::new()).unwrap();
         for name in ["a", "", "information_schema"] {
             assert!(matches!(
-                traces.add(name, tables()),
+                traces.add(name, tables(), BTreeMap::new()),
                 Err(Error::TraceName { .. })
             ));
         }

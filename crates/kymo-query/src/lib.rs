@@ -48,6 +48,7 @@ mod notes;
 mod object_stores;
 mod parameters;
 mod paths;
+mod relations;
 mod session;
 mod source;
 mod span;

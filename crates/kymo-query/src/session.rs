@@ -29,7 +29,7 @@ use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
-use crate::{Error, Limits, Parameters, Span, functions, notes, table};
+use crate::{Error, Limits, Parameters, Span, functions, notes, relations, table};
 
 /// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
 /// would be up to a hundred megabytes.
@@ -65,13 +65,17 @@ impl QuerySession {
         let mut spans = BTreeMap::new();
         for (name, source) in sources {
             spans.insert(name.clone(), source.span());
-            traces.add(name, table::tables(name, source)?)?;
+            let relations = relations::relations(&source.feeds());
+            traces.add(name, table::tables(name, source)?, relations)?;
         }
         let traces = Arc::new(traces);
         let (runtime, spill) = runtime(&limits)?;
         let state = state(&traces, spans, runtime, &limits)?;
+        let context = SessionContext::new_with_state(state);
+        let current = context.state_weak_ref();
+        traces.plan_with(move || current.upgrade().map(|state| state.read().clone()));
         Ok(Self {
-            context: SessionContext::new_with_state(state),
+            context,
             traces,
             limits,
             now: None,

@@ -68,6 +68,11 @@ pub trait Source: fmt::Debug + Send + Sync {
 
     /// Returns the runs of recorders and importers.
     fn sessions(&self) -> Vec<SessionInfo>;
+
+    /// Returns the steps by which the trace came to be, oldest first.
+    fn lineage(&self) -> Vec<serde_json::Value> {
+        Vec::new()
+    }
 }
 
 /// Which events a query needs, and what of them.

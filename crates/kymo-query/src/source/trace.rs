@@ -174,6 +174,10 @@ impl Source for TraceSource {
     fn sessions(&self) -> Vec<SessionInfo> {
         self.trace.sessions().cloned().collect()
     }
+
+    fn lineage(&self) -> Vec<serde_json::Value> {
+        self.trace.lineage().to_vec()
+    }
 }
 
 /// Rows of segments, and behind them perhaps those that are not sealed.

@@ -7,6 +7,7 @@ mod events_scan;
 mod feeds;
 mod filters;
 mod fixed;
+mod lineage;
 mod pushdown;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,7 @@ pub(crate) fn tables(
         ("events", Arc::new(events) as Arc<dyn TableProvider>),
         ("coverage", fixed(coverage::coverage(&rows, &known_feeds))?),
         ("feeds", fixed(feeds::feeds(&known_feeds))?),
+        ("lineage", fixed(lineage::lineage(&source.lineage()))?),
         ("sessions", fixed(feeds::sessions(&source.sessions()))?),
     ]))
 }

@@ -1,11 +1,12 @@
 //! The examples of `docs/sql.md`, over the trace that they are about.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use kymo_query::{Limits, QuerySession};
 
-use crate::rows::{RUNTIME, cells};
+use crate::rows::{RUNTIME, cells, run};
 
 /// An example: its statement, and where in the page its answer lies.
 struct Example {
@@ -75,6 +76,35 @@ fn table(session: &QuerySession, sql: &str) -> String {
     text
 }
 
+const VIEWS: &str = "<!-- views -->\n";
+const END_OF_VIEWS: &str = "<!-- end of views -->";
+
+/// Lists the views of kinds, with the columns that not all of them have.
+fn views(session: &QuerySession) -> String {
+    let columns = run(
+        session,
+        "SELECT c.table_name, c.column_name FROM information_schema.columns c
+         JOIN information_schema.tables t ON t.table_name = c.table_name
+         WHERE t.table_type = 'VIEW' AND t.table_schema = 'rollout'
+         ORDER BY c.table_name, c.ordinal_position",
+    );
+    let mut views: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in columns.unwrap() {
+        let (view, column) = row.split_once('|').unwrap();
+        let columns = views.entry(view.to_owned()).or_default();
+        columns.push(format!("`{column}`"));
+    }
+    let mut text = String::new();
+    for (view, columns) in views {
+        let shared = columns.iter().position(|column| column == "`valid_from`");
+        let has_metadata = columns.contains(&"`ended_by`".to_owned());
+        if let Some(own) = shared.filter(|_| has_metadata && view != "versions") {
+            writeln!(text, "- `{view}`: {}", columns[..own].join(", ")).unwrap();
+        }
+    }
+    text
+}
+
 /// With `KYMO_WRITE_DOCS` in the environment the answers are written into the page.
 #[test]
 fn every_example_of_the_page_on_sql_gives_the_answer_that_stands_below_it() {
@@ -88,6 +118,9 @@ fn every_example_of_the_page_on_sql_gives_the_answer_that_stands_below_it() {
     for example in examples.iter().rev() {
         answered.replace_range(example.answer.clone(), &table(&session, &example.sql));
     }
+    let (before, rest) = answered.split_once(VIEWS).unwrap();
+    let (_, after) = rest.split_once(END_OF_VIEWS).unwrap();
+    let answered = format!("{before}{VIEWS}{}{END_OF_VIEWS}{after}", views(&session));
     if std::env::var_os("KYMO_WRITE_DOCS").is_some() {
         std::fs::write(&path, answered).unwrap();
     } else if answered != page {
@@ -104,7 +137,10 @@ fn every_example_of_the_page_on_sql_gives_the_answer_that_stands_below_it() {
 fn every_function_of_our_own_has_a_section() {
     let page = std::fs::read_to_string(repository().join("docs/sql.md")).unwrap();
     for function in [
+        "json_path(",
         "json_pointer(",
+        "object_changes(",
+        "pod_status(",
         "quantity(",
         "requests(",
         "cpu(",

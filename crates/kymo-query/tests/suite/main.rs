@@ -19,6 +19,7 @@ mod paths;
 mod places;
 mod pushdown;
 mod random;
+mod relations;
 mod rows;
 mod schema;
 mod slt;

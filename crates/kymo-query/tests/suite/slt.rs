@@ -121,6 +121,6 @@ macro_rules! files {
 }
 
 files! {
-    conditions errors events explain json patches quantities refusals selectors several tables
-    times who
+    conditions errors events explain json patches quantities refusals relations selectors several
+    tables times who
 }

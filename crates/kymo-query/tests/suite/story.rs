@@ -178,7 +178,7 @@ pub(crate) fn events() -> Vec<Event> {
     events
 }
 
-fn event(
+pub(crate) fn event(
     feed: FeedId,
     milliseconds: u64,
     event_type: EventType,

@@ -43,7 +43,7 @@ pub(crate) fn audited(name: &'static str) -> Story {
     write(name, &audited::feeds(), audited::records(), Some(6))
 }
 
-fn write(
+pub(crate) fn write(
     name: &'static str,
     feeds: &[(FeedId, Feed)],
     records: Vec<LogRecord>,

@@ -1,14 +1,20 @@
 //! Which statements are run: one at a time, and only those that read.
 
+mod as_of;
+
 use std::ops::ControlFlow;
 
+use datafusion::common::internal_datafusion_err;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     ObjectName, Query, Select, Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::ParserError;
+use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan, Tokenizer};
 
+use self::as_of::Times;
 use crate::error::{Phase, translate};
 use crate::{Error, Parameters, Position, parameters};
 
@@ -67,7 +73,8 @@ impl ReadStatement {
                 position: None,
             });
         }
-        let mut statements = parse(text).map_err(|error| translate(error, Phase::Planning))?;
+        let (mut statements, times) =
+            parse(text).map_err(|error| translate(error, Phase::Planning))?;
         let mut statement = statements.pop().ok_or_else(|| Error::Statement {
             message: "there is no statement".to_owned(),
             position: None,
@@ -77,6 +84,9 @@ impl ReadStatement {
                 what: "more than one statement".to_owned(),
                 reason: "statements are run one at a time",
             });
+        }
+        if let Some(sql) = sql_of(&mut statement) {
+            as_of::put(sql, times)?;
         }
         let mut reader = Reader::default();
         check(&statement, &mut reader)?;
@@ -89,13 +99,47 @@ impl ReadStatement {
     }
 }
 
-fn parse(text: &str) -> Result<Vec<Statement>, DataFusionError> {
-    let statements = DFParserBuilder::new(text)
+fn parse(text: &str) -> Result<(Vec<Statement>, Times), DataFusionError> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(ParserError::from)?;
+    let (tokens, times) = as_of::take(&tokens, &PostgreSqlDialect {})?;
+    Ok((parse_tokens(tokens)?, times))
+}
+
+fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<Statement>, DataFusionError> {
+    let statements = DFParserBuilder::new(tokens)
         .with_dialect(&PostgreSqlDialect {})
         .with_recursion_limit(MOST_DEPTH)
         .build()?
         .parse_statements()?;
     Ok(statements.into())
+}
+
+/// Parses the one statement of a relation's definition.
+pub(crate) fn parse_definition(text: &str) -> Result<Statement, DataFusionError> {
+    let (mut statements, _) = parse(text)?;
+    let statement = statements.pop();
+    statement.ok_or_else(|| internal_datafusion_err!("a relation without a definition"))
+}
+
+/// Returns the statement of SQL, explained or not.
+fn sql_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
+    match statement {
+        Statement::Statement(sql) => Some(sql),
+        Statement::Explain(explain) => sql_of(&mut explain.statement),
+        _ => None,
+    }
+}
+
+fn at_place(message: &str, place: Location) -> Error {
+    Error::Statement {
+        message: message.to_owned(),
+        position: (place.line > 0).then_some(Position {
+            line: place.line,
+            column: place.column,
+        }),
+    }
 }
 
 fn check(statement: &Statement, reader: &mut Reader) -> Result<(), Error> {
