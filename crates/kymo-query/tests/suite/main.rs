@@ -10,6 +10,7 @@ mod audited;
 mod docs;
 mod export;
 mod hostile;
+mod larger;
 mod library;
 mod limits;
 mod memory;

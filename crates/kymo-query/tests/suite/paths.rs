@@ -98,7 +98,10 @@ fn a_path_is_read_instead_of_the_object(#[case] question: &str) {
     let found = run(&session, &sql).unwrap();
     assert_eq!(found, run(&session, &whole).unwrap());
     assert!(!found.is_empty());
-    let plan = explain(&session, &sql);
+    assert_reads_paths_only(&explain(&session, &sql));
+}
+
+fn assert_reads_paths_only(plan: &str) {
     assert!(plan.contains("paths=["), "{plan}");
     for columns in plan.split("columns=[").skip(1) {
         let columns = columns.split(']').next().unwrap();
@@ -107,6 +110,30 @@ fn a_path_is_read_instead_of_the_object(#[case] question: &str) {
             "{plan}"
         );
     }
+}
+
+#[rstest]
+#[case::a_view(
+    "SELECT name, phase FROM pods WHERE namespace = 'shop'",
+    "namespace in (shop)"
+)]
+#[case::a_view_as_of("SELECT name, phase FROM pods AS OF '3s'", "pods")]
+#[case::versions(
+    "SELECT name, object -> 'status' ->> 'phase' FROM versions WHERE kind = 'Pod'",
+    "kind in (Pod)"
+)]
+#[case::objects(
+    "SELECT name, object -> 'spec' ->> 'replicas' FROM objects WHERE resource = 'deployments'",
+    "resource in (deployments)"
+)]
+fn tables_made_of_events_read_paths_and_leave_out_rows(#[case] sql: &str, #[case] pushed: &str) {
+    let trace = traces::half_sealed("story");
+    let session = session_over(&trace);
+    assert!(!run(&session, sql).unwrap().is_empty());
+    let plan = explain(&session, sql);
+    assert_reads_paths_only(&plan);
+    let scan = plan.split("pushed=[").nth(1).unwrap();
+    assert!(scan.contains(pushed), "{plan}");
 }
 
 #[rstest]

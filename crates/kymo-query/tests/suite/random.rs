@@ -385,6 +385,47 @@ fn random_questions_have_the_answers_that_a_full_scan_gives() {
     );
 }
 
+/// Questions whose plans make use of the order in which rows come; `EVENTS` stands for the table.
+const IN_ORDER: [&str; 5] = [
+    "SELECT resource, namespace, name, count(*), max(seq) FROM EVENTS GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+    "SELECT resource, namespace, count(*) FROM EVENTS WHERE resource = 'pods' GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT seq, lead(seq) OVER (PARTITION BY resource, namespace, name, uid, api_group ORDER BY seq) FROM EVENTS ORDER BY seq",
+    "SELECT seq, row_number() OVER (PARTITION BY api_group, resource, uid ORDER BY seq) FROM EVENTS ORDER BY seq",
+    "SELECT resource, namespace, name, uid, api_group, seq FROM EVENTS ORDER BY 1, 2, 3, 4, 5, 6",
+];
+
+#[test]
+fn the_order_in_which_rows_come_is_the_one_that_plans_count_on() {
+    let config = ProptestConfig {
+        cases: 4,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config)
+        .run(&prop::collection::vec(change(), 40..80), |changes| {
+            let folder = tempfile::tempdir().unwrap();
+            for layout in [Layout::Log, Layout::Mixed, Layout::Segments, Layout::File] {
+                let path = write(&folder, layout, &changes);
+                for threads in [1, 4] {
+                    let limits = Limits {
+                        threads: Some(threads),
+                        ..Limits::default()
+                    };
+                    let traces = [("t".into(), path.clone())];
+                    let session = QuerySession::open(&traces, limits).unwrap();
+                    for question in IN_ORDER {
+                        let found = run(&session, &question.replace("EVENTS", "events")).unwrap();
+                        let whole = "(SELECT * FROM events ORDER BY seq DESC LIMIT 1000000)";
+                        let expected = run(&session, &question.replace("EVENTS", whole)).unwrap();
+                        prop_assert_eq!(found, expected, "{:?}: {}", layout, question);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
 /// Everything that does not depend on how the text of an object is written.
 const SAME: &str = "SELECT seq, ts, type, certainty, not_before, api_group, api_version, kind, resource, \
     namespace, name, uid, resource_version, generation, created, deleted, owner_kind, owner_name, owner_uid, \
