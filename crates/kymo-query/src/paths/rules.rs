@@ -1,36 +1,75 @@
 //! The functions with rules of Kubernetes, each of which reads a few paths.
 
 use datafusion::common::ScalarValue;
+use jsonpath_rust::parser::model::{Segment, Selector};
+use jsonpath_rust::parser::parse_json_path;
 use kymo_store::segment::JsonPath;
 
 use super::registry::{Reading, Reads};
 
 /// What [`kymo_model::pod_requests`] reads.
-const OF_REQUESTS: [[&str; 2]; 7] = [
-    ["spec", "containers"],
-    ["spec", "initContainers"],
-    ["spec", "overhead"],
-    ["spec", "resources"],
-    ["status", "conditions"],
-    ["status", "containerStatuses"],
-    ["status", "initContainerStatuses"],
+const OF_REQUESTS: [&[&str]; 7] = [
+    &["spec", "containers"],
+    &["spec", "initContainers"],
+    &["spec", "overhead"],
+    &["spec", "resources"],
+    &["status", "conditions"],
+    &["status", "containerStatuses"],
+    &["status", "initContainerStatuses"],
 ];
 
 pub(super) fn functions() -> impl Iterator<Item = (&'static str, Reading)> {
-    let condition: Reading = |_| Some(cut([["status", "conditions"]]));
-    let requests: Reading = |_| Some(cut(OF_REQUESTS));
+    let condition: Reading = |_| Some(cut(&[&["status", "conditions"]]));
+    let requests: Reading = |_| Some(cut(&OF_REQUESTS));
+    // What is null or has an odd form makes a difference: the members are read whole.
+    let pod_status: Reading = |_| {
+        Some(cut(&[
+            &["metadata", "deletionTimestamp"],
+            &["spec"],
+            &["status"],
+        ]))
+    };
     [
         ("condition", condition),
         ("cpu", requests),
+        ("json_path", json_path),
         ("json_pointer", pointer),
         ("memory", requests),
+        ("pod_status", pod_status),
         ("requests", requests),
     ]
     .into_iter()
 }
 
-fn cut<const N: usize>(paths: [[&str; 2]; N]) -> Reads {
-    Reads::Cut(paths.into_iter().map(JsonPath::of_names).collect())
+fn cut(paths: &[&[&str]]) -> Reads {
+    let paths = paths
+        .iter()
+        .map(|names| JsonPath::of_names(names.iter().copied()));
+    Reads::Cut(paths.collect())
+}
+
+/// Reads what the first names of a `JSONPath` lead to.
+fn json_path(arguments: &[ScalarValue]) -> Option<Reads> {
+    let [path] = arguments else { return None };
+    let text = path.try_as_str()??;
+    // A filter can begin at the root again.
+    let query = parse_json_path(text).ok()?;
+    if text.matches('$').count() > 1 {
+        return None;
+    }
+    let segments = query.segments.iter();
+    let names = segments.map_while(|segment| match segment {
+        Segment::Selector(Selector::Name(name)) if is_word(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| cut(&[&names]))
+}
+
+/// Tells whether a name needs no quotes and cannot be an index.
+fn is_word(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// Reads what the first names of a pointer lead to. Behind them may be the index of an item, which
@@ -42,8 +81,8 @@ fn pointer(arguments: &[ScalarValue]) -> Option<Reads> {
         .take_while(|token| token.parse::<i64>().is_err() && *token != "-")
         .map(|token| token.replace("~1", "/").replace("~0", "~"))
         .collect();
-    let path = JsonPath::of_names(names.iter().map(String::as_str));
-    (!names.is_empty()).then(|| Reads::Cut(vec![path]))
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| cut(&[&names]))
 }
 
 #[cfg(test)]
@@ -57,6 +96,31 @@ mod tests {
         let all = crate::functions::scalar_functions(BTreeMap::new());
         for (name, _) in functions() {
             assert!(all.iter().any(|function| function.name() == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_jsonpath_is_read_up_to_what_is_no_plain_name() {
+        let names = |text: &str| match json_path(&[ScalarValue::from(text)]) {
+            Some(Reads::Cut(paths)) => paths[0].to_string(),
+            other => {
+                assert_eq!(other, None);
+                String::new()
+            }
+        };
+        for (path, read) in [
+            ("$.spec.containers[*].image", "/spec/containers"),
+            ("$.spec.rules[?@.host == 'a'].http", "/spec/rules"),
+            ("$.metadata.labels['a/b']", "/metadata/labels"),
+            ("$.spec['0']", "/spec"),
+            ("$.spec..image", "/spec"),
+            ("$", ""),
+            ("$..image", ""),
+            ("$[0]", ""),
+            ("$.spec[?@.name == $.metadata.name]", ""),
+            ("spec", ""),
+        ] {
+            assert_eq!(names(path), read, "{path}");
         }
     }
 

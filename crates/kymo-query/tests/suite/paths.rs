@@ -59,6 +59,9 @@ fn explain(session: &QuerySession, sql: &str) -> String {
 #[case::of_a_rule(
     "SELECT seq, cpu(OBJECT), requests(OBJECT, 'memory'), condition(OBJECT, 'Ready')['status'] FROM EVENTS ORDER BY seq"
 )]
+#[case::of_a_jsonpath(
+    "SELECT seq, json_path(OBJECT, '$.spec.containers[*].image'), pod_status(OBJECT)['status'] FROM EVENTS ORDER BY seq"
+)]
 #[case::of_a_pointer(
     "SELECT seq, json_pointer(OBJECT, '/spec/containers/0/image') FROM EVENTS ORDER BY seq"
 )]

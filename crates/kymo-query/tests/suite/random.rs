@@ -219,7 +219,7 @@ fn write(folder: &TempDir, layout: Layout, changes: &[Change]) -> PathBuf {
 }
 
 /// Columns and expressions; `OBJECT` stands for the object.
-const SHOWN: [&str; 38] = [
+const SHOWN: [&str; 41] = [
     "ts",
     "type",
     "certainty",
@@ -256,6 +256,9 @@ const SHOWN: [&str; 38] = [
     "OBJECT ? 'status'",
     "CASE WHEN type <> 'UNREADABLE' THEN condition(OBJECT, 'Ready')['status'] END",
     "CASE WHEN type <> 'UNREADABLE' THEN cpu(OBJECT) END",
+    "CASE WHEN type <> 'UNREADABLE' THEN json_path(OBJECT, '$.spec.items[?@ > 0]') END",
+    "CASE WHEN type <> 'UNREADABLE' THEN json_path(OBJECT, '$.spec[*].node') END",
+    "pod_status(OBJECT)['status']",
     "CASE WHEN type <> 'UNREADABLE' THEN json_pointer(OBJECT, '/spec/items/1') END",
     "CASE WHEN type <> 'UNREADABLE' THEN json_pointer(OBJECT, '/status') END",
 ];
