@@ -1,9 +1,10 @@
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use kymo_query::{Error, Limits, Parameter, Parameters, QuerySession};
+use kymo_query::{Error, Limits, NamedQuery, Parameter, Parameters, QuerySession};
 use tokio_util::sync::CancellationToken;
 
 use crate::answer::{AnswerWriter, Format, NewFile};
@@ -15,8 +16,9 @@ use crate::ui::Ui;
 
 /// Answer a question about a trace in SQL
 ///
-/// The tables are `events` (one row for each observed change), `coverage` (what was observed and
-/// what not), `feeds` and `sessions`; `SHOW TABLES` and `DESCRIBE events` tell more. The dialect
+/// Tables are `events` (one row for each observed change), `versions`, `objects`, `changes`, a view
+/// for each kind (`pods`, `nodes`, …), `coverage` (what was observed and what not) and more;
+/// `SHOW TABLES` and `DESCRIBE events` tell them. `FROM pods AS OF '10m'` is as it stood then. The dialect
 /// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. Several traces are
 /// named, and their tables are `prod.events` and so on. A query can only read.
 #[derive(Debug, clap::Args)]
@@ -24,11 +26,17 @@ use crate::ui::Ui;
     kymo query [OPTIONS] <NAME=TRACE>... <SQL>")]
 pub(crate) struct QueryArgs {
     /// The trace, or several as NAME=TRACE; and then the statement, unless --file reads it
-    #[arg(value_name = "TRACE> <SQL", required = true)]
+    #[arg(value_name = "TRACE> <SQL", required_unless_present = "list")]
     arguments: Vec<OsString>,
     /// Read the statement from this file; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Ask a query that kymo ships
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    query: Option<String>,
+    /// List the queries that kymo ships, with their questions
+    #[arg(long, exclusive = true)]
+    list: bool,
     /// The value of `$NAME` in the statement
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Parameter)>,
@@ -54,6 +62,9 @@ pub(crate) struct QueryArgs {
 
 /// Asks and writes the answer; SIGINT and SIGTERM end it in order.
 pub(crate) async fn query(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
+    if args.list {
+        return list(ui);
+    }
     let interrupted = CancellationToken::new();
     cancel_on_signal(&interrupted)?;
     tokio::select! {
@@ -102,15 +113,18 @@ async fn answer(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
 fn traces_and_statement(
     args: &QueryArgs,
 ) -> Result<(Vec<(String, PathBuf)>, String), CommandError> {
-    let (traces, sql) = match (&args.file, args.arguments.split_last()) {
-        (Some(file), _) => (args.arguments.as_slice(), read(file)?),
-        (None, Some((sql, traces))) if !traces.is_empty() => match sql.to_str() {
+    let all = args.arguments.as_slice();
+    let (traces, sql) = match (&args.file, &args.query, all.split_last()) {
+        (Some(file), _, _) => (all, read(file)?),
+        (None, Some(name), _) => (all, shipped(name)?),
+        (None, None, Some((sql, traces))) if !traces.is_empty() => match sql.to_str() {
             Some(sql) => (traces, sql.to_owned()),
             None => return Err(CommandError::usage("the statement is not UTF-8")),
         },
         _ => {
-            return Err(CommandError::usage("there is no statement")
-                .hint("give one after the trace, or a file with `-f`"));
+            return Err(CommandError::usage("there is no statement").hint(
+                "give one after the trace, a file with `-f`, or the name of a query with `--query`",
+            ));
         }
     };
     let named: Vec<(Option<String>, PathBuf)> = traces.iter().map(name_and_path).collect();
@@ -125,6 +139,34 @@ fn traces_and_statement(
         .hint("write `NAME=TRACE`; only the last argument is the statement")),
     });
     Ok((named.collect::<Result<_, _>>()?, sql))
+}
+
+/// Returns the text of a query that kymo ships.
+fn shipped(name: &str) -> Result<String, CommandError> {
+    if let Some(query) = NamedQuery::find(name) {
+        return Ok(query.text.to_owned());
+    }
+    let unknown = CommandError::usage(format!("kymo ships no query `{name}`"));
+    Err(match NamedQuery::nearest(name) {
+        Some(meant) => unknown.hint(format!("did you mean `{meant}`?")),
+        None => unknown.hint("`kymo query --list` lists them"),
+    })
+}
+
+fn list(ui: &Ui) -> Result<(), CommandError> {
+    let queries = NamedQuery::all();
+    let width = queries.iter().map(|query| query.name.len()).max();
+    let width = width.unwrap_or_default();
+    let mut out = ui.stdout(false);
+    for query in queries {
+        let (name, question) = (query.name, query.question());
+        writeln!(out, "{name:width$}  {question}")?;
+        if let Some(parameters) = query.parameters() {
+            writeln!(out, "{:width$}  -p {parameters}", "")?;
+        }
+    }
+    out.flush()?;
+    Ok(())
 }
 
 fn name_and_path(argument: &OsString) -> (Option<String>, PathBuf) {

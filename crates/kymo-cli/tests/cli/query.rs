@@ -338,7 +338,7 @@ fn several_traces_are_told_apart_by_name() {
 
     ----- stderr -----
     error: there is no statement
-    hint: give one after the trace, or a file with `-f`
+    hint: give one after the trace, a file with `-f`, or the name of a query with `--query`
     "#);
 }
 

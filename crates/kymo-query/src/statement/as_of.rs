@@ -15,14 +15,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
-use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::{MOST_DEPTH, at_place};
 use crate::Error;
 use crate::error::{Phase, translate};
-
-/// The function that makes a time of a text.
-const AT: &str = "at";
 
 /// The table function that is `versions AS OF`.
 pub(super) const STATE_AT: &str = "state_at";
@@ -197,27 +194,43 @@ fn versions_beside(name: &ObjectName) -> ObjectName {
 const AT_TIME: &str = "(SELECT * FROM a_table WHERE valid_from <= a_time \
     AND (valid_to IS NULL OR valid_to > a_time))";
 
+/// What a text as a time is, of the only trace or of one with a name.
+const AT: &str = "at(a_text)";
+const AT_OF_TRACE: &str = "at(a_text, a_trace)";
+
 fn at_time(table: ObjectName, time: Expr, alias: TableAlias) -> Result<TableFactor, Error> {
     let parse = || {
-        let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(AT_TIME)?;
-        let mut factor = parser.parse_table_factor()?;
         let time = if is_text(&time) {
-            let call = match trace_of(&table) {
-                Some(trace) => format!("{AT}({time}, {trace})"),
-                None => format!("{AT}({time})"),
-            };
-            let mut parser = Parser::new(&PostgreSqlDialect {}).try_with_sql(&call)?;
-            parser.parse_expr()?
+            let trace = trace_of(&table);
+            let form = trace.as_ref().map_or(AT, |_| AT_OF_TRACE);
+            let mut call = template(form)?.parse_expr()?;
+            let mut filler = Filler::default();
+            filler.expressions.insert("a_text", time);
+            if let Some(trace) = trace {
+                filler.expressions.insert("a_trace", Expr::value(trace));
+            }
+            let _end = call.visit(&mut filler);
+            call
         } else {
             time
         };
-        let _end = factor.visit(&mut Filler { table, time });
+        let mut factor = template(AT_TIME)?.parse_table_factor()?;
+        let _end = factor.visit(&mut Filler {
+            table: Some(table),
+            expressions: BTreeMap::from([("a_time", time)]),
+        });
         if let TableFactor::Derived { alias: own, .. } = &mut factor {
             *own = Some(alias);
         }
         Ok(factor)
     };
     parse().map_err(|error: ParserError| translate(error.into(), Phase::Planning))
+}
+
+/// Begins to parse what is no part of the statement, so that it has no places in it.
+fn template(text: &str) -> Result<Parser<'static>, ParserError> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text).tokenize()?;
+    Ok(Parser::new(&PostgreSqlDialect {}).with_tokens(tokens))
 }
 
 /// Returns the name of a table's trace, if it is said, as a text of SQL.
@@ -241,23 +254,28 @@ fn is_text(expr: &Expr) -> bool {
     )
 }
 
-/// Fills the table and the time into what [`AT_TIME`] says.
+/// Fills tables and expressions into a template.
+#[derive(Default)]
 struct Filler {
-    table: ObjectName,
-    time: Expr,
+    table: Option<ObjectName>,
+    expressions: BTreeMap<&'static str, Expr>,
 }
 
 impl VisitorMut for Filler {
     type Break = ();
 
     fn post_visit_relation(&mut self, relation: &mut ObjectName) -> ControlFlow<()> {
-        relation.clone_from(&self.table);
+        if let Some(table) = &self.table {
+            relation.clone_from(table);
+        }
         ControlFlow::Continue(())
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-        if matches!(expr, Expr::Identifier(ident) if ident.value == "a_time") {
-            expr.clone_from(&self.time);
+        if let Expr::Identifier(ident) = expr
+            && let Some(filled) = self.expressions.get(ident.value.as_str())
+        {
+            *expr = filled.clone();
         }
         ControlFlow::Continue(())
     }
@@ -305,7 +323,7 @@ mod tests {
                 held("PROD.versions", "at('it''s', 'prod')", "state_at"),
             ),
             (
-                "EXPLAIN SELECT 1 FROM pods AS OF at('1m') + INTERVAL '1s' p",
+                "EXPLAIN SELECT 1 FROM pods AS OF at('1m') + INTERVAL '1s' AS p",
                 held("pods", "at('1m') + INTERVAL '1s'", "p"),
             ),
         ] {
@@ -344,5 +362,15 @@ mod tests {
             );
         }
         assert!(rewritten("SELECT 1 FROM pods AS OF").is_err());
+        let text = "SELECT 1\nFROM pods AS OF $when";
+        let error = ReadStatement::parse(text, &Parameters::new()).unwrap_err();
+        assert_eq!(
+            error.position(),
+            Some(Position {
+                line: 2,
+                column: 17
+            }),
+            "{error}"
+        );
     }
 }

@@ -1,12 +1,13 @@
 //! The queries that kymo ships, over the story.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use kymo_query::{Limits, QuerySession};
+use kymo_query::{Limits, Parameter, Parameters, QuerySession};
 
-use crate::rows::run;
-use crate::traces;
+use crate::rows::{RUNTIME, cells, run};
+use crate::{traces, trouble};
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../queries"))
@@ -80,13 +81,72 @@ fn every_query_gives_the_known_answer_over_the_story() {
     let trace = traces::half_sealed("story");
     let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
     let queries = queries();
-    assert_eq!(
-        queries.keys().map(String::as_str).collect::<Vec<_>>(),
-        expected.keys().copied().collect::<Vec<_>>()
-    );
-    for (name, text) in queries {
-        let found = run(&session, &text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(found, expected[name.as_str()], "{name}");
+    for (name, expected) in expected {
+        let found = run(&session, &queries[name]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(found, expected, "{name}");
+    }
+}
+
+/// Returns the values that the header of a query gives as an example.
+fn example(text: &str) -> Parameters {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("-- Example:"));
+    let values = line.unwrap_or_default().split_whitespace();
+    values
+        .map(|value| {
+            let (name, value) = value.split_once('=').unwrap();
+            (name.to_owned(), Parameter::read(value))
+        })
+        .collect()
+}
+
+/// With `KYMO_WRITE_ANSWERS` in the environment the answers are written down.
+#[test]
+fn every_query_gives_the_answer_that_is_written_down_over_the_shipped_recording() {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let trace = here.join("../../fixtures/rollout.parquet");
+    // Sums of fractions depend on the order of rows, and that on the number of threads.
+    let limits = Limits {
+        threads: Some(1),
+        ..Limits::default()
+    };
+    let session = QuerySession::open(&[("rollout".into(), trace)], limits).unwrap();
+    let mut differing = String::new();
+    for (name, text) in queries() {
+        let answer = RUNTIME.block_on(async {
+            let answer = session.sql_with(&text, &example(&text)).await?;
+            let columns = answer.schema().fields().iter();
+            let columns: Vec<String> = columns.map(|field| field.name().clone()).collect();
+            let rows = cells(&answer.collect().await?);
+            let lines = std::iter::once(columns)
+                .chain(rows)
+                .map(|row| row.join("|") + "\n");
+            Ok::<String, kymo_query::Error>(lines.collect())
+        });
+        let answer = answer.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let path = here.join("tests/library").join(format!("{name}.txt"));
+        if std::env::var_os("KYMO_WRITE_ANSWERS").is_some() {
+            std::fs::write(&path, &answer).unwrap();
+        }
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        if written != answer {
+            let _infallible = write!(differing, "{name}:\nwritten:\n{written}found:\n{answer}");
+        }
+    }
+    assert!(differing.is_empty(), "{differing}");
+}
+
+#[test]
+fn every_answer_that_is_written_down_is_of_a_query() {
+    let queries = queries();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert!(
+            queries.contains_key(path.file_stem().unwrap().to_str().unwrap()),
+            "{path:?}"
+        );
     }
 }
 
@@ -106,4 +166,25 @@ fn an_audit_log_tells_who_changed_what() {
             "system:serviceaccount:kube-system:deployment-controller|NULL|apps|deployments|update|status|kube-controller-manager|1|1|1|0|2026-11-21T02:00:02Z|2026-11-21T02:00:02Z",
         ]
     );
+}
+
+#[test]
+fn trouble_is_found() {
+    let trace = trouble::trace();
+    let session = QuerySession::open(&[trace.named()], Limits::default()).unwrap();
+    let queries = queries();
+    for (name, expected) in [
+        (
+            "unschedulable",
+            "Unschedulable|1 Insufficient cpu.|1|12.0|12.0",
+        ),
+        ("flapping-pods", "shop|flappy|node-a|2|5.0"),
+        ("restarts", "shop|crashy|2|4.0|Running"),
+        (
+            "node-failures",
+            "node-a|2026-11-21T02:00:10Z|NodeStatusUnknown|4.0|1|0",
+        ),
+    ] {
+        assert_eq!(run(&session, &queries[name]).unwrap(), [expected], "{name}");
+    }
 }

@@ -26,3 +26,4 @@ mod schema;
 mod slt;
 mod story;
 mod traces;
+mod trouble;
