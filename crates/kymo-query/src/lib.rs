@@ -51,6 +51,7 @@ mod parameters;
 mod paths;
 mod relations;
 mod session;
+mod show_functions;
 mod source;
 mod span;
 mod statement;

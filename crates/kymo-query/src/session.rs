@@ -29,7 +29,7 @@ use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
-use crate::{Error, Limits, Parameters, Span, functions, notes, relations, table};
+use crate::{Error, Limits, Parameters, Span, functions, notes, relations, show_functions, table};
 
 /// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
 /// would be up to a hundred megabytes.
@@ -123,7 +123,8 @@ impl QuerySession {
         text: &str,
         parameters: &Parameters,
     ) -> Result<(Arc<dyn ExecutionPlan>, Vec<String>), Error> {
-        let statement = ReadStatement::parse(text, parameters)?;
+        let mut statement = ReadStatement::parse(text, parameters)?;
+        show_functions::rewrite(&mut statement.statement)?;
         let mut state = self.context.state();
         if let Some(now) = self.now {
             let now = DateTime::from_timestamp_nanos(now.0);

@@ -195,9 +195,22 @@ fn plan(message: &str, position: Option<Position>) -> Error {
         };
     }
     Error::Statement {
-        message: message.to_owned(),
+        message: of_coercion(message).unwrap_or(message).to_owned(),
         position,
     }
+}
+
+/// Finds what a function said about its arguments in what the engine made of it.
+fn of_coercion(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("user-defined coercion failed with: ")?;
+    let said = said
+        .split_once(" No function matches")
+        .map_or(said, |(said, _)| said);
+    Some(
+        said.strip_prefix("Error during planning: ")
+            .unwrap_or(said)
+            .trim_end_matches('.'),
+    )
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! The functions of the engine that a query can call.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::AsArray;
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::Result;
@@ -25,8 +26,16 @@ const LEFT_OUT: [&str; 6] = [
     "file_row_index",
 ];
 
-/// Functions whose second argument says how long their result gets.
-const LENGTH_BY_ARGUMENT: [&str; 3] = ["repeat", "lpad", "rpad"];
+/// Bounds what a call produces, in bytes.
+type Bound = fn(&[ArrayRef]) -> Result<u64>;
+
+/// Functions whose result can be much longer than their arguments.
+const CAPPED: [(&str, Bound); 4] = [
+    ("repeat", length_by_argument),
+    ("lpad", length_by_argument),
+    ("rpad", length_by_argument),
+    ("replace", length_by_matches),
+];
 
 /// The most that one call of such a function may produce for one batch, in bytes.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
@@ -37,19 +46,38 @@ pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         .into_iter()
         .filter(|function| !LEFT_OUT.contains(&function.name()))
         .map(|function| {
-            if LENGTH_BY_ARGUMENT.contains(&function.name()) {
-                Arc::new(ScalarUDF::new_from_impl(Capped { inner: function }))
-            } else {
-                function
+            let capped = CAPPED.iter().find(|(name, _)| *name == function.name());
+            match capped {
+                Some((_, bound)) => Arc::new(ScalarUDF::new_from_impl(Capped {
+                    inner: function,
+                    bound: *bound,
+                })),
+                None => function,
             }
         })
         .collect()
 }
 
 /// A function that is refused when its result would be too large.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug)]
 struct Capped {
     inner: Arc<ScalarUDF>,
+    bound: Bound,
+}
+
+/// The bound comes with the name.
+impl PartialEq for Capped {
+    fn eq(&self, other: &Self) -> bool {
+        self.inner == other.inner
+    }
+}
+
+impl Eq for Capped {}
+
+impl Hash for Capped {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.inner.hash(state);
+    }
 }
 
 impl ScalarUDFImpl for Capped {
@@ -82,7 +110,7 @@ impl ScalarUDFImpl for Capped {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let bytes = produced(&args)?;
+        let bytes = (self.bound)(&arrays(&args)?)?;
         if bytes > MOST_BYTES {
             return Err(Error::TooLarge {
                 function: self.name().to_owned(),
@@ -95,20 +123,20 @@ impl ScalarUDFImpl for Capped {
     }
 }
 
-/// Bounds what a call produces: for each row the length times the longest text that it is made of.
-fn produced(args: &ScalarFunctionArgs) -> Result<u64> {
+/// Returns the arguments of each row; one row if all are constants.
+fn arrays(args: &ScalarFunctionArgs) -> Result<Vec<ArrayRef>> {
     let is_array = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Array(_));
     let rows = if args.args.iter().any(is_array) {
         args.number_rows
     } else {
         1
     };
-    let arrays = args
-        .args
-        .iter()
-        .map(|arg| arg.to_array(rows))
-        .collect::<Result<Vec<_>>>()?;
-    let Some((lengths, texts)) = arrays.get(1).zip(arrays.first()) else {
+    args.args.iter().map(|arg| arg.to_array(rows)).collect()
+}
+
+/// For each row the length times the longest character, or times the text that is repeated.
+fn length_by_argument(args: &[ArrayRef]) -> Result<u64> {
+    let [texts, lengths, ..] = args else {
         return Ok(0);
     };
     let lengths = cast(lengths, &DataType::Int64)?;
@@ -119,11 +147,39 @@ fn produced(args: &ScalarFunctionArgs) -> Result<u64> {
     for (length, text) in lengths.iter().zip(texts.iter()) {
         if let (Some(length), Some(text)) = (length, text) {
             let length = u64::try_from(length).unwrap_or(0);
-            let width = u64::try_from(text.len()).unwrap_or(u64::MAX).max(4);
+            let width = size(text).max(4);
             bytes = bytes.saturating_add(length.saturating_mul(width));
         }
     }
     Ok(bytes)
+}
+
+/// What the texts get longer by: for each place where the sought text is, as much as the other is
+/// longer.
+fn length_by_matches(args: &[ArrayRef]) -> Result<u64> {
+    let args = args
+        .iter()
+        .map(|arg| cast(arg, &DataType::LargeUtf8))
+        .collect::<Result<Vec<_>, _>>()?;
+    let [texts, sought, others] = args.as_slice() else {
+        return Ok(0);
+    };
+    let [texts, sought, others] = [texts, sought, others].map(AsArray::as_string::<i64>);
+    let mut bytes = 0_u64;
+    for ((text, sought), other) in texts.iter().zip(sought.iter()).zip(others.iter()) {
+        if let (Some(text), Some(sought), Some(other)) = (text, sought, other) {
+            let more = size(other).saturating_sub(size(sought));
+            if more > 0 {
+                let places = u64::try_from(text.matches(sought).count()).unwrap_or(u64::MAX);
+                bytes = bytes.saturating_add(places.saturating_mul(more));
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+fn size(text: &str) -> u64 {
+    u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -136,7 +192,7 @@ mod tests {
             .iter()
             .map(|function| function.name().to_owned())
             .collect();
-        for name in LEFT_OUT.iter().chain(&LENGTH_BY_ARGUMENT) {
+        for name in LEFT_OUT.iter().chain(CAPPED.iter().map(|(name, _)| name)) {
             assert!(all.iter().any(|found| found == name), "{name}");
         }
         let kept = scalar_functions();
