@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -120,13 +120,22 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     fn signal(&self, signal: Signal) {
+        kill_process(self.process(), signal).expect("signal");
+    }
+
+    fn process(&self) -> Pid {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.expect("a process id"), signal).expect("signal");
+        id.expect("a process id")
     }
 
     /// Halts the process (SIGSTOP).
+    ///
+    /// Returns when all its threads have stopped: until then one could still connect anew.
     pub(crate) fn pause(&self) {
         self.signal(Signal::STOP);
+        let stopped = waitpid(Some(self.process()), WaitOptions::UNTRACED).expect("wait");
+        let (_, status) = stopped.expect("a status");
+        assert!(status.stopped(), "{status:?}");
     }
 
     /// Lets a halted process go on (SIGCONT).
