@@ -10,6 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["kymo-model", "kymo-patch"],
     &["kymo-anonymize", "kymo-store", "kymo-watch"],
     &["kymo-interop", "kymo-query", "kymo-record"],
+    &["kymo-transform"],
     &["kymo-cli"],
 ];
 

@@ -1,0 +1,3 @@
+//! Statements that make a trace out of a trace.
+
+pub mod language;
