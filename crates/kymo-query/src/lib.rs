@@ -56,6 +56,7 @@ mod source;
 mod span;
 mod statement;
 mod table;
+mod until;
 
 pub use answer::Answer;
 pub use conditions::{Conditions, Key};
@@ -68,5 +69,6 @@ pub use paths::PathColumn;
 pub use session::QuerySession;
 pub use source::{
     Batches, Counts, EventsRequest, EventsScan, Part, Predicate, Pruning, Source, TraceSource,
+    Until,
 };
 pub use span::Span;

@@ -29,6 +29,7 @@ use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
+use crate::until::ReadUntil;
 use crate::{Error, Limits, Parameters, Span, functions, notes, relations, show_functions, table};
 
 /// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
@@ -301,5 +302,7 @@ fn optimizer_rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
         .position(|rule| rule.name() == "push_down_limit");
     let paths = ObjectPaths::new(ObjectFunctions::new());
     rules.insert(place.unwrap_or(0), Arc::new(paths));
+    // Filters are where they belong, and columns that nobody needs are gone.
+    rules.push(Arc::new(ReadUntil));
     rules
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::metrics::Count;
-use kymo_model::{Coverage, Feed, FeedId};
+use kymo_model::{Coverage, Feed, FeedId, Timestamp};
 use kymo_store::SessionInfo;
 
 pub use predicate::Predicate;
@@ -86,12 +86,25 @@ pub struct EventsRequest {
     pub conditions: Conditions,
     /// What every row must be besides.
     pub predicate: Option<Predicate>,
+    /// Rows after this time are needed only as far as it says.
+    pub until: Option<Until>,
     /// No more rows than this are needed in each part.
     pub limit: Option<usize>,
     /// The most parts that are of use; at least 1.
     pub parts: usize,
     /// Bytes of text after which a batch is full; 0: as the source sees fit.
     pub batch_bytes: usize,
+}
+
+/// A time up to which versions are of interest. A row after it is needed only if the row before it
+/// of the same object is not after it: it tells when that version ended. More rows do no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// The time.
+    pub ts: Timestamp,
+    /// The ends of versions are shown. Otherwise a row after the time may as well be missing, if
+    /// all later rows of its object are.
+    pub ends: bool,
 }
 
 /// A planned scan.

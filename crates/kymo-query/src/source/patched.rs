@@ -138,7 +138,7 @@ fn rows_of_group(
         group,
         rows: 0..segment.reader.group_rows(group).map_err(&failed)?,
     };
-    let rows: RowRanges = sealed::matching(&unit, objects, counts).map_err(&failed)?;
+    let rows: RowRanges = sealed::matching(&unit, objects, None, counts).map_err(&failed)?;
     if rows.is_empty() {
         return Ok(Box::new(std::iter::empty()));
     }

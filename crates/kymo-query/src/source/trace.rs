@@ -13,8 +13,8 @@ use super::sealed::{self, Plan, Sealed, Unit};
 use super::tail::{self, Reading, Rows};
 use super::wide::Wide;
 use super::{
-    Batches, Counts, EventsRequest, EventsScan, Part, Predicate, Pruning, Source, logical, patched,
-    units,
+    Batches, Counts, EventsRequest, EventsScan, Part, Predicate, Pruning, Source, Until, logical,
+    patched, units,
 };
 use crate::conditions::Key;
 use crate::span::covered;
@@ -39,14 +39,14 @@ impl TraceSource {
 
     /// Takes a trace that is open.
     pub fn new(trace: Trace) -> Self {
-        let segments = trace.segments().map(|segment| {
+        let segments = trace.segments().enumerate().map(|(index, segment)| {
             let name = &segment.entry().name;
             let path = if trace.path().ends_with(name) {
                 trace.path().to_owned()
             } else {
                 trace.path().join(name)
             };
-            Sealed::new(path, segment.reader())
+            Sealed::new(path, segment.reader(), index == 0)
         });
         Self {
             segments: segments.collect(),
@@ -133,8 +133,13 @@ impl Source for TraceSource {
         if asked.any(|index| logical::name_of(*index) == "patch") {
             return Ok(self.scan_patches(request));
         }
-        let (segments, pruning) = units::units(&self.segments, request)?;
-        let tail_rows = self.trace.tail_rows();
+        let tail_from = self.trace.tail_from();
+        let (segments, pruning) = units::units(&self.segments, request, tail_from)?;
+        let is_over = |until: Until| !until.ends && tail_from.is_some_and(|from| from > until.ts);
+        let tail_rows = match request.until {
+            Some(until) if is_over(until) => 0,
+            _ => self.trace.tail_rows(),
+        };
         let sources = segments.len() + usize::from(tail_rows > 0);
         let rows: usize = segments.iter().map(|units| units::rows_of(units)).sum();
         let rows = rows + usize::try_from(tail_rows).unwrap_or(usize::MAX);

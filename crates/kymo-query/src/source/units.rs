@@ -8,33 +8,59 @@ use datafusion::arrow::array::{
 };
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::{Column, ScalarValue};
-use kymo_model::FeedId;
+use kymo_model::{FeedId, Timestamp};
 use kymo_store::fs::FileChunks;
 use kymo_store::segment::{SegmentMeta, SegmentReader};
 
 use super::sealed::{Sealed, Unit};
 use super::tail::accepts_feed;
-use super::{EventsRequest, Pruning};
+use super::{EventsRequest, Pruning, Until};
 use crate::Error;
 use crate::conditions::{Conditions, Key};
 
 /// No reader gets fewer rows of a segment than this only so that there are more readers.
 const LEAST_ROWS: usize = 16_384;
 
-/// Finds the row groups that can hold a wanted row, by segment.
+/// Returns how many segments are needed, from the oldest on: behind the last one with a row that is
+/// not after the time, all of them can be missing.
+fn needed_segments(
+    segments: &[Sealed],
+    until: Option<Until>,
+    tail_from: Option<Timestamp>,
+) -> usize {
+    let Some(until) = until.filter(|until| !until.ends) else {
+        return segments.len();
+    };
+    if tail_from.is_some_and(|from| from <= until.ts) {
+        return segments.len();
+    }
+    let is_needed = |segment: &Sealed| {
+        let first = segment.reader.meta().first_ts;
+        first.is_none_or(|first| first <= until.ts)
+    };
+    segments
+        .iter()
+        .rposition(is_needed)
+        .map_or(0, |last| last + 1)
+}
+
+/// Finds the row groups that can hold a wanted row, by segment. Segments are in the order of their
+/// events; what is not sealed is not before `tail_from`.
 pub(super) fn units(
     segments: &[Sealed],
     request: &EventsRequest,
+    tail_from: Option<Timestamp>,
 ) -> Result<(Vec<Vec<Unit>>, Pruning), Error> {
     let mut pruning = Pruning {
         segments: segments.len(),
         ..Pruning::default()
     };
     let mut all = Vec::new();
-    for segment in segments {
+    let needed = needed_segments(segments, request.until, tail_from);
+    for (index, segment) in segments.iter().enumerate() {
         let reader = &segment.reader;
         pruning.row_groups += reader.num_row_groups();
-        if !can_hold(reader.meta(), &request.conditions) {
+        if index >= needed || !can_hold(reader.meta(), &request.conditions) {
             continue;
         }
         let keep = match &request.predicate {

@@ -15,7 +15,7 @@ use super::events_scan::{EventsExec, Shape};
 use super::filters::Columns;
 use crate::Error;
 use crate::paths::PathColumn;
-use crate::source::{EventsRequest, Source};
+use crate::source::{EventsRequest, Source, Until};
 
 /// The table `events` of one trace.
 #[derive(Clone)]
@@ -25,6 +25,7 @@ pub(crate) struct EventsTable {
     /// What is made of objects, as columns behind those of the source.
     paths: Vec<PathColumn>,
     schema: SchemaRef,
+    until: Option<Until>,
 }
 
 impl EventsTable {
@@ -36,6 +37,20 @@ impl EventsTable {
             source,
             paths: Vec::new(),
             schema,
+            until: None,
+        }
+    }
+
+    /// Returns up to which time rows are needed.
+    pub(crate) fn until(&self) -> Option<Until> {
+        self.until
+    }
+
+    /// Returns the table without what is not needed.
+    pub(crate) fn with_until(&self, until: Until) -> Self {
+        Self {
+            until: Some(until),
+            ..self.clone()
         }
     }
 
@@ -86,6 +101,7 @@ impl fmt::Debug for EventsTable {
         f.debug_struct("EventsTable")
             .field("trace", &self.trace)
             .field("paths", &self.paths)
+            .field("until", &self.until)
             .finish_non_exhaustive()
     }
 }
@@ -133,6 +149,7 @@ impl TableProvider for EventsTable {
             paths: shape.paths().to_vec(),
             conditions: filters.conditions.clone(),
             predicate: filters.predicate.clone(),
+            until: self.until,
             limit,
             parts: state.config().target_partitions().max(1),
             batch_bytes: batch_bytes(state),

@@ -225,6 +225,14 @@ impl DisplayAs for EventsExec {
         if !self.inexact.is_empty() {
             write!(f, "{separator}pruned_by=[{}]", list(self.inexact.clone()))?;
         }
+        if let Some(until) = self.request.until {
+            let what = if until.ends {
+                "until_ended_after"
+            } else {
+                "until"
+            };
+            write!(f, "{separator}{what}={}", until.ts)?;
+        }
         if let Some(limit) = self.request.limit {
             write!(f, "{separator}limit={limit}")?;
         }

@@ -27,3 +27,4 @@ mod slt;
 mod story;
 mod traces;
 mod trouble;
+mod until;

@@ -22,7 +22,7 @@ use crate::story;
 
 /// An event in the making.
 #[derive(Clone, Debug)]
-struct Change {
+pub(crate) struct Change {
     resource: usize,
     name: usize,
     body: usize,
@@ -55,7 +55,7 @@ fn feeds() -> Vec<Feed> {
         .collect()
 }
 
-fn change() -> impl Strategy<Value = Change> {
+pub(crate) fn change() -> impl Strategy<Value = Change> {
     (
         0..RESOURCES.len(),
         0usize..4,
@@ -150,6 +150,8 @@ fn event(feed: FeedId, seq: u64, change: &Change) -> Event {
             (event.body, event.rv) = (None, None);
         }
         3 => event.certainty = Certainty::Listed,
+        // Imports know of events that come too late.
+        4 => event.ts = story::at((seq * 700).saturating_sub(4_000)),
         _ => {}
     }
     event
@@ -157,7 +159,7 @@ fn event(feed: FeedId, seq: u64, change: &Change) -> Event {
 
 /// How a trace lies on the disk.
 #[derive(Clone, Copy, Debug)]
-enum Layout {
+pub(crate) enum Layout {
     /// In a log.
     Log,
     /// In segments, and the end in a log.
@@ -168,7 +170,11 @@ enum Layout {
     File,
 }
 
-fn write(folder: &TempDir, layout: Layout, changes: &[Change]) -> PathBuf {
+impl Layout {
+    pub(crate) const ALL: [Self; 4] = [Self::Log, Self::Mixed, Self::Segments, Self::File];
+}
+
+pub(crate) fn write(folder: &TempDir, layout: Layout, changes: &[Change]) -> PathBuf {
     let path = folder.path().join(format!("{layout:?}"));
     let clock = Arc::new(ManualClock::new(story::START));
     let options = WriterOptions {
@@ -355,7 +361,7 @@ fn random_questions_have_the_answers_that_a_full_scan_gives() {
     TestRunner::new(config)
         .run(&cases, |(changes, questions)| {
             let folder = tempfile::tempdir().unwrap();
-            for layout in [Layout::Log, Layout::Mixed, Layout::Segments, Layout::File] {
+            for layout in Layout::ALL {
                 let path = write(&folder, layout, &changes);
                 let limits = Limits {
                     threads: Some(2),
@@ -407,7 +413,7 @@ fn the_order_in_which_rows_come_is_the_one_that_plans_count_on() {
     TestRunner::new(config)
         .run(&prop::collection::vec(change(), 40..80), |changes| {
             let folder = tempfile::tempdir().unwrap();
-            for layout in [Layout::Log, Layout::Mixed, Layout::Segments, Layout::File] {
+            for layout in Layout::ALL {
                 let path = write(&folder, layout, &changes);
                 for threads in [1, 4] {
                     let limits = Limits {
@@ -447,7 +453,7 @@ fn the_way_a_trace_lies_on_the_disk_changes_no_answer() {
         .run(&prop::collection::vec(change(), 30..60), |changes| {
             let folder = tempfile::tempdir().unwrap();
             let mut answers = Vec::new();
-            for layout in [Layout::Log, Layout::Mixed, Layout::Segments, Layout::File] {
+            for layout in Layout::ALL {
                 let path = write(&folder, layout, &changes);
                 let session = QuerySession::open(&[("t".into(), path)], Limits::default()).unwrap();
                 answers.push((layout, run(&session, SAME).unwrap()));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kymo_model::{Coverage, Feed, FeedId};
+use kymo_model::{Coverage, Feed, FeedId, Timestamp};
 
 pub use single::pack;
 pub use stats::{Count, Stats};
@@ -156,6 +156,12 @@ impl Trace {
     pub fn tail_rows(&self) -> u64 {
         let logs = self.contents.logs.iter();
         logs.flat_map(|log| log.tally.counts.values()).sum()
+    }
+
+    /// Returns the earliest time of an event that is not sealed; `None` without one.
+    pub fn tail_from(&self) -> Option<Timestamp> {
+        let logs = self.contents.logs.iter();
+        logs.filter_map(|log| log.tally.first_ts).min()
     }
 
     /// Hands out the events that are not sealed in the order in which they came.

@@ -3,13 +3,15 @@ use std::collections::BTreeSet;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, StringArray,
 };
+use datafusion::arrow::compute::kernels::cmp::distinct;
+use datafusion::arrow::compute::or;
 use datafusion::arrow::datatypes::{Int32Type, TimestampNanosecondType};
 use kymo_store::segment::{RowRanges, SegmentError};
 use uuid::Uuid;
 
-use super::super::Counts;
 use super::super::logical::schema;
 use super::super::wide::Item;
+use super::super::{Counts, Until};
 use super::Unit;
 use super::heads::{Heads, uid_columns};
 use crate::conditions::{Conditions, Key};
@@ -39,6 +41,7 @@ const ORDER: [Key; 13] = [
 pub(in super::super) fn matching(
     unit: &Unit,
     conditions: &Conditions,
+    until: Option<Until>,
     counts: &Counts,
 ) -> Result<RowRanges, SegmentError> {
     let mut rows = RowRanges::of(unit.rows.clone());
@@ -56,6 +59,16 @@ pub(in super::super) fn matching(
     if (conditions.from.is_some() || conditions.to.is_some()) && !rows.is_empty() {
         counts.rows.add(rows.len());
         rows = in_time(unit, &rows, conditions)?;
+    }
+    let last = unit.segment.reader.meta().last_ts;
+    if let Some(until) = until
+        && !rows.is_empty()
+        // Events of an object are told apart by their kind, which may be in bodies.
+        && !unit.segment.has_unknown_kinds()
+        && last.is_none_or(|last| last > until.ts)
+    {
+        counts.rows.add(rows.len());
+        rows = needed_until(unit, &rows, until)?;
     }
     Ok(rows)
 }
@@ -89,6 +102,65 @@ fn in_time(
                 && conditions.to.is_none_or(|to| ts <= to.0)
         }))
     })
+}
+
+/// What tells an object from the one in the row before.
+const OBJECT: [&str; 6] = [
+    "resource",
+    "api_group",
+    "namespace",
+    "name",
+    "uid",
+    "uid_text",
+];
+
+/// Keeps the rows that are not after a time, and after each of them one more: it may be the next of
+/// the same object. The last row before the time may also be in an earlier segment; what may follow
+/// it here is the first row of its object.
+fn needed_until(unit: &Unit, rows: &RowRanges, until: Until) -> Result<RowRanges, SegmentError> {
+    let mut columns = vec!["ts"];
+    if !unit.segment.is_first {
+        columns.extend(OBJECT);
+    }
+    // What stands before the first row is not known here.
+    let mut follows = true;
+    let reader = &unit.segment.reader;
+    let mut keep = Vec::with_capacity(rows.len());
+    for batch in reader.columns(unit.group, Some(rows), &columns, BATCH_ROWS)? {
+        let batch = batch?;
+        let ts = batch.column_by_name("ts");
+        let ts = ts.and_then(|ts| ts.as_primitive_opt::<TimestampNanosecondType>());
+        let ts = ts.ok_or(SegmentError::Column { column: "ts" })?;
+        let begins = if unit.segment.is_first {
+            None
+        } else {
+            Some(begins_object(&batch)?)
+        };
+        for (row, ts) in ts.values().iter().enumerate() {
+            let begins = begins.as_ref();
+            let begins = begins.is_some_and(|begins| row == 0 || begins.value(row - 1));
+            let is_before = *ts <= until.ts.0;
+            keep.push(is_before || follows || begins);
+            follows = is_before;
+        }
+    }
+    Ok(rows.kept(keep))
+}
+
+/// Tells for each row but the first of a batch whether it is of another object than the one before.
+fn begins_object(batch: &RecordBatch) -> Result<BooleanArray, SegmentError> {
+    let rows = batch.num_rows().saturating_sub(1);
+    let mut begins = BooleanArray::from(vec![false; rows]);
+    for name in OBJECT {
+        let column = batch.column_by_name(name);
+        let column = column.ok_or(SegmentError::Column { column: name })?;
+        let (before, after) = (
+            column.slice(0, rows),
+            column.slice(1.min(column.len()), rows),
+        );
+        begins = or(&begins, &distinct(&before, &after)?)?;
+    }
+    Ok(begins)
 }
 
 fn with_uid(

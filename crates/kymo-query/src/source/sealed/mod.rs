@@ -23,11 +23,18 @@ pub(super) struct Sealed {
     /// Where it is, for messages.
     pub(super) path: Arc<Path>,
     pub(super) reader: Arc<SegmentReader<FileChunks>>,
+    /// No event of its objects can be in a segment before it.
+    pub(super) is_first: bool,
 }
 
 impl Sealed {
-    pub(super) fn new(path: PathBuf, reader: &Arc<SegmentReader<FileChunks>>) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        reader: &Arc<SegmentReader<FileChunks>>,
+        is_first: bool,
+    ) -> Self {
         Self {
+            is_first,
             path: path.into(),
             reader: Arc::clone(reader),
         }

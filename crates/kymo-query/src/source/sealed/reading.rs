@@ -10,7 +10,7 @@ use kymo_store::segment::{
 
 use super::super::body::{Body, Objects, Shown, find};
 use super::super::wide::Wide;
-use super::super::{Batches, Counts, EventsRequest};
+use super::super::{Batches, Counts, EventsRequest, Until};
 use super::heads::Heads;
 use super::keys::matching;
 use super::{Sealed, Unit};
@@ -28,6 +28,7 @@ const CHUNK_ROWS: usize = 16_384;
 #[derive(Clone, Debug)]
 pub(in super::super) struct Plan {
     conditions: Conditions,
+    until: Option<Until>,
     /// What is read first to know which rows are wanted, where objects are wanted: they cost more
     /// than anything else.
     first: Option<Wide>,
@@ -54,6 +55,7 @@ impl Plan {
         };
         Self {
             conditions: request.conditions.clone(),
+            until: request.until,
             first,
             wide,
             limit: request.limit.unwrap_or(usize::MAX),
@@ -130,7 +132,8 @@ impl Reader {
         };
         let Some(rows) = self.chunks.pop_front() else {
             // The unit was read, or not yet looked at.
-            let rows = matching(unit, &self.plan.conditions, &self.counts);
+            let plan = &self.plan;
+            let rows = matching(unit, &plan.conditions, plan.until, &self.counts);
             let rows = rows.map_err(|source| unit.segment.failed(source))?;
             self.chunks = chunks(&rows, self.plan.first.is_some());
             if self.chunks.is_empty() {
