@@ -57,6 +57,7 @@ mod span;
 mod statement;
 mod table;
 mod until;
+mod wide_top;
 
 pub use answer::Answer;
 pub use conditions::{Conditions, Key};

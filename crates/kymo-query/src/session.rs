@@ -30,11 +30,17 @@ use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
 use crate::statement::{Named, ReadStatement};
 use crate::until::ReadUntil;
+use crate::wide_top::WideTop;
 use crate::{Error, Limits, Parameters, Span, functions, notes, relations, show_functions, table};
 
-/// Rows that the engine handles at a time. Objects have some kilobytes each, so its own 8,192 rows
-/// would be up to a hundred megabytes.
-const BATCH_ROWS: usize = 2_048;
+/// Rows that the engine handles at a time, at most and at least. Objects have some kilobytes each,
+/// so its own 8,192 rows would be up to a hundred megabytes.
+const MOST_ROWS: usize = 2_048;
+const LEAST_ROWS: usize = 16;
+
+/// Memory of a thread for each row of a batch, in bytes: a sort has to have two batches of each of
+/// its runs at a time.
+const BYTES_FOR_ROW: usize = 128 << 10;
 
 /// SQL over one or several traces, read only.
 ///
@@ -265,19 +271,20 @@ fn state(
 ) -> Result<SessionState, Error> {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
-        .with_batch_size(BATCH_ROWS)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, traces.default_schema());
     if let Some(threads) = limits.threads {
         config = config.with_target_partitions(threads.max(1));
     }
+    let readers = config.target_partitions();
+    let rows = limits.memory_bytes / readers / BYTES_FOR_ROW;
+    config = config.with_batch_size(rows.clamp(LEAST_ROWS, MOST_ROWS));
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
-    // What a sort keeps back for merging what it spilled; the engine's own value does not fit into
-    // small pools.
-    let merging = &mut options.execution.sort_spill_reservation_bytes;
-    *merging = (*merging).min(limits.memory_bytes / 16);
+    // What each sort keeps back for merging. Sorted keys take a little more than the rows had set
+    // aside, and what the scan holds changes: all sorts together keep a quarter.
+    options.execution.sort_spill_reservation_bytes = limits.memory_bytes / 4 / readers.max(2);
     let mut state = SessionStateBuilder::new()
         .with_config(config)
         .with_runtime_env(runtime)
@@ -288,6 +295,7 @@ fn state(
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
         .with_window_functions(SessionStateDefaults::default_window_functions())
         .with_optimizer_rules(optimizer_rules())
+        .with_physical_optimizer_rule(Arc::new(WideTop::new(limits.memory_bytes, readers)))
         .build();
     datafusion_functions_json::register_all(&mut state)
         .map_err(|error| translate(error, Phase::Planning))?;

@@ -174,11 +174,11 @@ impl TableProvider for EventsTable {
 fn batch_bytes(state: &dyn Session) -> usize {
     use datafusion::execution::memory_pool::MemoryLimit;
 
-    const LEAST: usize = 256 << 10;
+    const LEAST: usize = 64 << 10;
     const MOST: usize = 8 << 20;
     let readers = state.config().target_partitions().max(1);
     match state.runtime_env().memory_pool.memory_limit() {
-        MemoryLimit::Finite(bytes) => (bytes / readers / 16).clamp(LEAST, MOST),
+        MemoryLimit::Finite(bytes) => (bytes / readers / 32).clamp(LEAST, MOST),
         _ => MOST,
     }
 }

@@ -76,6 +76,33 @@ fn write_trace(path: PathBuf, seal: bool) -> (String, PathBuf) {
 }
 
 #[test]
+fn whole_objects_are_sorted_in_a_few_megabytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = write_trace(folder.path().join("trace"), true);
+    let limits = Limits {
+        memory_bytes: 4 << 20,
+        threads: Some(2),
+        ..Limits::default()
+    };
+    let session = QuerySession::open(&[trace], limits).unwrap();
+    for (sql, rows) in [
+        ("SELECT object FROM events ORDER BY object DESC", PODS),
+        (
+            "SELECT object FROM events ORDER BY object DESC LIMIT 3000",
+            3_000,
+        ),
+        (
+            "SELECT object FROM events ORDER BY object DESC LIMIT 10",
+            10,
+        ),
+    ] {
+        let sorted = run(&session, sql).unwrap();
+        assert_eq!(sorted.len() as u64, rows, "{sql}");
+        assert!(sorted.is_sorted_by(|before, after| before >= after));
+    }
+}
+
+#[test]
 fn a_trace_larger_than_memory_is_read_and_sorted() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits {
