@@ -61,7 +61,7 @@ mod wide_top;
 
 pub use answer::Answer;
 pub use conditions::{Conditions, Key};
-pub use error::{Error, ErrorKind, Position};
+pub use error::{Error, ErrorKind, Position, nearest};
 pub use export::{Exported, export_events};
 pub use library::NamedQuery;
 pub use limits::Limits;
@@ -73,3 +73,4 @@ pub use source::{
     Until,
 };
 pub use span::Span;
+pub use statement::{SqlPart, SqlReader};

@@ -12,7 +12,7 @@ use std::time::Duration;
 use datafusion::error::DataFusionError;
 use thiserror::Error;
 
-pub(crate) use nearest::nearest;
+pub use nearest::nearest;
 pub(crate) use translate::{Phase, translate};
 
 /// A place in the text of a statement, counted from 1 in lines and characters.

@@ -1,8 +1,11 @@
+/// The longest name that is compared: the time that takes grows with its length.
+const MOST_BYTES: usize = 253;
+
 /// Returns the candidate that `name` is most likely a misspelling of.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > MOST_BYTES {
+        return None;
+    }
     let name = name.to_lowercase();
     let most = (name.chars().count() / 3).max(1);
     candidates

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, ObjectName, ObjectNamePart, Statement as SqlStatement,
-    TableAlias, TableFactor, Value, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, ObjectName, ObjectNamePart, TableAlias, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect};
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -112,12 +112,17 @@ fn drop_system_time(kept: &mut Vec<TokenWithSpan>) -> Option<Location> {
 }
 
 /// Puts subqueries in place of the tables of which a time was asked, and of `state_at(time)`.
-pub(super) fn put(statement: &mut SqlStatement, times: Times) -> Result<(), Error> {
+pub(super) fn put(node: &mut impl VisitMut, times: Times) -> Result<(), Error> {
     let mut rewriter = Rewriter { times };
-    if let ControlFlow::Break(error) = statement.visit(&mut rewriter) {
+    if let ControlFlow::Break(error) = node.visit(&mut rewriter) {
         return Err(error);
     }
-    match rewriter.times.into_values().next() {
+    nothing_left(rewriter.times)
+}
+
+/// Fails where a time belongs to no table.
+pub(super) fn nothing_left(times: Times) -> Result<(), Error> {
+    match times.into_values().next() {
         Some(left) => Err(at_place(
             "AS OF stands between the name of a table and its alias",
             left.place,

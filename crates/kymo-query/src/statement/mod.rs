@@ -1,6 +1,7 @@
 //! Which statements are run: one at a time, and only those that read.
 
 mod as_of;
+mod reader;
 
 use std::ops::ControlFlow;
 
@@ -11,8 +12,13 @@ use datafusion::sql::sqlparser::ast::{
     ObjectName, Query, Select, Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::ParserError;
-use datafusion::sql::sqlparser::tokenizer::{Location, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{
+    Location, Token, TokenWithSpan, Tokenizer, TokenizerError,
+};
+
+pub use self::reader::{SqlPart, SqlReader};
 
 use self::as_of::Times;
 use crate::error::{Phase, translate};
@@ -23,6 +29,9 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// How deep a statement may be nested.
 const MOST_DEPTH: usize = 50;
+
+/// How many operators and keywords a statement may have.
+const MOST_LINKS: usize = 5_000;
 
 const READS_ONLY: &str = "a query only reads; it cannot change anything";
 const NO_FILES: &str = "a query reads the traces it was given, never a file that it names";
@@ -64,14 +73,8 @@ impl Named {
 impl ReadStatement {
     /// Parses a text that must hold one statement that only reads, with values for its `$name`s.
     pub(crate) fn parse(text: &str, parameters: &Parameters) -> Result<Self, Error> {
-        if text.len() > MOST_BYTES {
-            return Err(Error::Statement {
-                message: format!(
-                    "the statement has {} bytes, over the limit of {MOST_BYTES}",
-                    text.len()
-                ),
-                position: None,
-            });
+        if let Some(error) = is_too_long(text) {
+            return Err(error);
         }
         let (mut statements, times) =
             parse(text).map_err(|error| translate(error, Phase::Planning))?;
@@ -100,11 +103,50 @@ impl ReadStatement {
 }
 
 fn parse(text: &str) -> Result<(Vec<Statement>, Times), DataFusionError> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, text)
-        .tokenize_with_location()
-        .map_err(ParserError::from)?;
+    let tokens = tokenize(text)?;
+    check_chains(&tokens)?;
     let (tokens, times) = as_of::take(&tokens, &PostgreSqlDialect {})?;
     Ok((parse_tokens(tokens)?, times))
+}
+
+fn is_too_long(text: &str) -> Option<Error> {
+    (text.len() > MOST_BYTES).then(|| Error::Statement {
+        message: format!(
+            "the text has {} bytes, over the limit of {MOST_BYTES}",
+            text.len()
+        ),
+        position: None,
+    })
+}
+
+fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, ParserError> {
+    Tokenizer::new(&PostgreSqlDialect {}, text)
+        .tokenize_with_location()
+        .map_err(|TokenizerError { message, location }| {
+            ParserError::TokenizerError(format!("{message}{location}"))
+        })
+}
+
+/// Fails where a statement chains so many operators that the tree of it is too deep to walk
+/// through and to drop: `1 + 1 + 1 …` is a tree of one level for each `+`.
+fn check_chains(tokens: &[TokenWithSpan]) -> Result<(), Error> {
+    let links = tokens.iter().filter(|token| match &token.token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_)
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Comma
+        | Token::LParen
+        | Token::RParen => false,
+        _ => true,
+    });
+    match links.clone().nth(MOST_LINKS) {
+        Some(token) => Err(at_place(
+            &format!("the statement has more than {MOST_LINKS} operators and keywords"),
+            token.span.start,
+        )),
+        None => Ok(()),
+    }
 }
 
 fn parse_tokens(tokens: Vec<TokenWithSpan>) -> Result<Vec<Statement>, DataFusionError> {
@@ -340,6 +382,14 @@ mod tests {
     fn deep_and_long_statements_end_in_an_error() {
         let deep = format!("SELECT {}1{}", "(".repeat(5_000), ")".repeat(5_000));
         assert!(parse_one(&deep).is_err());
+        let chained = format!("SELECT 1{}", " + 1".repeat(MOST_LINKS - 1));
+        assert!(parse_one(&chained).is_ok());
+        let chained = format!("SELECT 1{}", " + 1".repeat(200_000));
+        let error = parse_one(&chained).unwrap_err();
+        assert!(
+            error.to_string().contains("operators and keywords"),
+            "{error}"
+        );
         let long = format!("SELECT '{}'", "x".repeat(MOST_BYTES));
         assert!(parse_one(&long).is_err());
     }

@@ -126,7 +126,7 @@ pub enum Unit {
 }
 
 /// The expression behind `WHERE`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
     /// The text as it stands in the script.
     pub sql: String,

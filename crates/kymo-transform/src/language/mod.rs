@@ -1,8 +1,17 @@
 //! The language of scripts: statements that make a trace out of a trace.
 
 mod ast;
+mod display;
+mod error;
+mod forms;
+#[cfg(test)]
+mod grammar;
+mod parser;
+mod place;
 
 pub use ast::{
     Action, Amount, Assignment, Closure, Condition, Factor, Patch, PatchKind, Place, Scale, Script,
     Shift, Statement, Stretch, TimePoint, Unit, Window, Workload,
 };
+pub use error::LanguageError;
+pub use forms::{FORMS, Form, LEAVES, Leaf};

@@ -1,0 +1,213 @@
+//! How each statement is written.
+
+/// How a statement is written.
+///
+/// Words in capitals and signs stand as they are, words in small letters for something of that
+/// name. `[ ]` can be left out, of `{ | }` one is taken, `...` repeats what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The word that it begins with.
+    pub word: &'static str,
+    /// How it is written.
+    pub text: &'static str,
+}
+
+/// The statements, in the order of the reference.
+pub const FORMS: &[Form] = &[
+    Form {
+        word: "DELETE",
+        text: "DELETE FROM {EVENTS [WHERE condition] | OBJECTS [WHERE condition] [CASCADE]}",
+    },
+    Form {
+        word: "KEEP",
+        text: "KEEP {EVENTS [WHERE condition] | OBJECTS [WHERE condition] [WITH {OWNERS [AND OWNED] | OWNED}]}",
+    },
+    Form {
+        word: "SLICE",
+        text: "SLICE {FROM time [TO time] | TO time}",
+    },
+    Form {
+        word: "PATCH",
+        text: "PATCH {EVENTS | OBJECTS} WITH {JSON operations | {MERGE | STRATEGIC} document} [WHERE condition] [FROM time] [TO time]",
+    },
+    Form {
+        word: "UPDATE",
+        text: "UPDATE EVENTS SET column = expression [, column = expression]... [WHERE condition]",
+    },
+    Form {
+        word: "SCALE",
+        text: "SCALE {NAMESPACE name {TO count | BY factor} | NODES {TO count | BY factor} [WHERE condition] | EVERYTHING BY factor | kind workload {TO count REPLICAS | BY factor} [RAMP duration]}",
+    },
+    Form {
+        word: "STRETCH",
+        text: "STRETCH {TIME BY factor | {ARRIVALS | LIFETIMES} BY factor [WHERE condition]}",
+    },
+    Form {
+        word: "SHIFT",
+        text: "SHIFT TIME {TO instant | BY duration}",
+    },
+    Form {
+        word: "MERGE",
+        text: "MERGE TRACE path [AT time] [PREFIX NAMESPACES prefix]",
+    },
+    Form {
+        word: "REPEAT",
+        text: "REPEAT count TIMES [EVERY duration]",
+    },
+    Form {
+        word: "INSERT",
+        text: "INSERT INTO EVENTS [(column [, column]...)] query",
+    },
+];
+
+/// What a word in small letters in a form stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The word.
+    pub name: &'static str,
+    /// What it is made of.
+    pub is: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Some of it.
+    pub examples: &'static [&'static str],
+}
+
+/// What the words in small letters stand for.
+pub const LEAVES: &[Leaf] = &[
+    Leaf {
+        name: "condition",
+        is: "expression",
+        meaning: "true for what is meant; without one, all is meant",
+        examples: &[
+            "kind = 'Pod'",
+            "matches(labels, 'app=web')",
+            "ts >= at('10m') AND object->'spec'->>'nodeName' IS NOT NULL",
+            "uid IN (SELECT uid FROM versions AS OF '10m' WHERE kind = 'Job')",
+        ],
+    },
+    Leaf {
+        name: "expression",
+        is: "expression",
+        meaning: "of SQL, over the columns of events",
+        examples: &[
+            "json_set(object, '/spec/priority', 1000)",
+            "ts + INTERVAL '1 second'",
+        ],
+    },
+    Leaf {
+        name: "query",
+        is: "query",
+        meaning: "of SQL, over the tables of the trace",
+        examples: &[
+            "SELECT * FROM events",
+            "WITH x AS (SELECT 1) SELECT * FROM x",
+        ],
+    },
+    Leaf {
+        name: "column",
+        is: "identifier",
+        meaning: "object or ts to be set, any column of events to be inserted",
+        examples: &["object", "ts"],
+    },
+    Leaf {
+        name: "operations",
+        is: "text",
+        meaning: "a list of operations in JSON, as RFC 6902 has them",
+        examples: &[
+            "'[]'",
+            "'[{\"op\":\"add\",\"path\":\"/spec/it''s\",\"value\":[1.5,null]}]'",
+            "$$[{\"op\": \"remove\", \"path\": \"/spec/paused\"}]$$",
+        ],
+    },
+    Leaf {
+        name: "document",
+        is: "text",
+        meaning: "an object in JSON",
+        examples: &["'{}'", "'{ \"spec\": {\"paused\": null} }'"],
+    },
+    Leaf {
+        name: "time",
+        is: "text",
+        meaning: "so long after the start, with a minus before the end, or an RFC 3339 time",
+        examples: &["'0'", "'10m'", "'1h30m'", "'-5m'", "'2026-11-21T02:07:16Z'"],
+    },
+    Leaf {
+        name: "instant",
+        is: "text",
+        meaning: "an RFC 3339 time",
+        examples: &["'2027-01-01T00:00:00Z'"],
+    },
+    Leaf {
+        name: "duration",
+        is: "text",
+        meaning: "as Go writes it, d is a day",
+        examples: &["'1h'", "'90s'", "'2d'", "'1m30.5s'"],
+    },
+    Leaf {
+        name: "factor",
+        is: "number | number '/' number",
+        meaning: "above zero",
+        examples: &["2", "0.25", "1/3", "1.50"],
+    },
+    Leaf {
+        name: "count",
+        is: "number",
+        meaning: "a whole number",
+        examples: &["1", "24", "10_000"],
+    },
+    Leaf {
+        name: "kind",
+        is: "identifier",
+        meaning: "of a workload, such as Deployment",
+        examples: &["Deployment", "statefulset", "Job", "\"RayCluster\""],
+    },
+    Leaf {
+        name: "workload",
+        is: "text",
+        meaning: "its namespace and its name, with a slash between",
+        examples: &["'shop/checkout'"],
+    },
+    Leaf {
+        name: "name",
+        is: "text",
+        meaning: "of a namespace",
+        examples: &["'shop'"],
+    },
+    Leaf {
+        name: "path",
+        is: "text",
+        meaning: "of a trace",
+        examples: &["'other.parquet'", "'it''s.kymo'"],
+    },
+    Leaf {
+        name: "prefix",
+        is: "text",
+        meaning: "small letters, digits and minus",
+        examples: &["'b-'"],
+    },
+];
+
+/// The kinds of workloads that the API serves itself, in its spelling.
+pub(super) const KINDS: [&str; 7] = [
+    "Deployment",
+    "ReplicaSet",
+    "StatefulSet",
+    "DaemonSet",
+    "Job",
+    "CronJob",
+    "ReplicationController",
+];
+
+/// The words that a query begins with, in small letters.
+pub(super) const QUERY_WORDS: [&str; 3] = ["select", "values", "with"];
+
+/// Statements of the language that are not known yet.
+pub(super) const LATER: &[&str] = &["SYNTHESIZE", "ANONYMIZE"];
+
+impl Form {
+    /// Finds a statement by the word that it begins with, in capitals.
+    pub fn find(word: &str) -> Option<&'static Self> {
+        FORMS.iter().find(|form| form.word == word)
+    }
+}
