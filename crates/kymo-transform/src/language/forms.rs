@@ -91,7 +91,7 @@ pub const LEAVES: &[Leaf] = &[
         is: "expression",
         meaning: "of SQL, over the columns of events",
         examples: &[
-            "json_set(object, '/spec/priority', 1000)",
+            "json_merge(object, '{\"spec\":{\"priority\":1000}}')",
             "ts + INTERVAL '1 second'",
         ],
     },

@@ -2,6 +2,8 @@
 
 mod ast;
 mod display;
+#[cfg(test)]
+mod docs;
 mod error;
 mod forms;
 #[cfg(test)]

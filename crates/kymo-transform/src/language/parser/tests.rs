@@ -155,7 +155,7 @@ fn every_statement_is_read() {
         "SLICE TO '-5m'",
         "PATCH objects WITH STRATEGIC '{\"spec\":{\"schedulerName\":\"volcano\"}}' WHERE kind = 'Pod'",
         "PATCH events WITH JSON $$[{\"op\":\"test\",\"path\":\"/kind\",\"value\":\"Pod\"}]$$",
-        "UPDATE events SET object = json_set(object, '/spec/priority', 1000), ts = ts + INTERVAL '1s' WHERE kind = 'Pod'",
+        "UPDATE events SET object = json_merge(object, '{}'), ts = ts + INTERVAL '1s' WHERE kind = 'Pod'",
         "SCALE Deployment 'shop/checkout' TO 10000 REPLICAS RAMP '5m'",
         "SCALE Deployment 'shop/checkout' TO 0 REPLICAS",
         "SCALE \"RayCluster\" 'a/b' BY 2",
