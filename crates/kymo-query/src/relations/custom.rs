@@ -114,6 +114,7 @@ impl Columns {
             "valid_from",
             "valid_to",
             "ended_by",
+            "creation_seen",
             "seq",
             "event_type",
             "api_group",

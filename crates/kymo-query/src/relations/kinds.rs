@@ -107,8 +107,9 @@ pub(super) fn over_versions(columns: &[Column], condition: &str) -> String {
     let namespace = if is_namespaced { "namespace, " } else { "" };
     let metadata = METADATA.join(", ");
     format!(
-        "SELECT {own}valid_from, valid_to, ended_by, {metadata} FROM (\
-           SELECT *, lead(valid_from) OVER life AS valid_to, lead(event_type) OVER life AS ended_by \
+        "SELECT {own}valid_from, valid_to, ended_by, creation_seen, {metadata} FROM (\
+           SELECT *, lead(valid_from) OVER life AS valid_to, lead(event_type) OVER life AS ended_by, \
+             first_value(event_type = 'ADDED' AND certainty = 'seen') OVER life AS creation_seen \
            FROM (\
              SELECT {made}ts AS valid_from, seq, type AS event_type, api_group, {metadata} \
              FROM events WHERE {condition}\

@@ -1,9 +1,13 @@
 //! The queries that kymo ships, over the story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use kymo_interop::{Format, ImportOptions, import};
+use kymo_model::{Clock, SystemClock};
 use kymo_query::{Limits, Parameter, Parameters, QuerySession};
 
 use crate::rows::{RUNTIME, cells, run};
@@ -71,9 +75,9 @@ fn every_query_gives_the_known_answer_over_the_story() {
         (
             "pod-startup",
             &[
-                "pod_startup|2|25.0|2.0|48.0|48.0|48.0|1|0",
-                "create_to_schedule|2|24.25|0.5|48.0|48.0|48.0|1|0",
-                "schedule_to_run|2|0.75|0.0|1.5|1.5|1.5|1|0",
+                "pod_startup|2|25.0|2.0|48.0|48.0|48.0|1|0|0",
+                "create_to_schedule|2|24.25|0.5|48.0|48.0|48.0|1|0|0",
+                "schedule_to_run|2|0.75|0.0|1.5|1.5|1.5|1|0|0",
             ],
         ),
         ("who-changed", &[]),
@@ -102,16 +106,13 @@ fn example(text: &str) -> Parameters {
 }
 
 /// With `KYMO_WRITE_ANSWERS` in the environment the answers are written down.
-#[test]
-fn every_query_gives_the_answer_that_is_written_down_over_the_shipped_recording() {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let trace = here.join("../../fixtures/rollout.parquet");
+fn compare_with_written_answers(trace: &Path, folder: &str) {
     // Sums of fractions depend on the order of rows, and that on the number of threads.
     let limits = Limits {
         threads: Some(1),
         ..Limits::default()
     };
-    let session = QuerySession::open(&[("rollout".into(), trace)], limits).unwrap();
+    let session = QuerySession::open(&[("trace".into(), trace.to_path_buf())], limits).unwrap();
     let mut differing = String::new();
     for (name, text) in queries() {
         let answer = RUNTIME.block_on(async {
@@ -125,7 +126,7 @@ fn every_query_gives_the_answer_that_is_written_down_over_the_shipped_recording(
             Ok::<String, kymo_query::Error>(lines.collect())
         });
         let answer = answer.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let path = here.join("tests/library").join(format!("{name}.txt"));
+        let path = answers().join(folder).join(format!("{name}.txt"));
         if std::env::var_os("KYMO_WRITE_ANSWERS").is_some() {
             std::fs::write(&path, &answer).unwrap();
         }
@@ -137,16 +138,59 @@ fn every_query_gives_the_answer_that_is_written_down_over_the_shipped_recording(
     assert!(differing.is_empty(), "{differing}");
 }
 
+fn answers() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library"))
+}
+
+fn fixtures() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures"))
+}
+
+#[test]
+fn every_query_gives_the_answer_that_is_written_down_over_the_shipped_recording() {
+    compare_with_written_answers(&fixtures().join("rollout.parquet"), "rollout");
+}
+
+#[test]
+fn every_query_gives_the_answer_that_is_written_down_over_a_cluster_that_scales() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("autoscaling");
+    let streams = vec![fixtures().join("autoscaling")];
+    let options = ImportOptions::new(Some(Format::Watch), streams, trace.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    import(&options, &clock, &mut |_| ControlFlow::Continue(())).unwrap();
+    compare_with_written_answers(&trace, "autoscaling");
+}
+
+#[test]
+fn every_query_is_in_the_table_of_measures_and_every_query_of_the_table_is_there() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/measures.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let named: BTreeSet<&str> = rows
+        .filter_map(|row| {
+            row.split(" | ")
+                .nth(1)?
+                .strip_prefix('`')?
+                .strip_suffix('`')
+        })
+        .collect();
+    let queries = queries();
+    let shipped: BTreeSet<&str> = queries.keys().map(String::as_str).collect();
+    assert_eq!(named, shipped);
+}
+
 #[test]
 fn every_answer_that_is_written_down_is_of_a_query() {
     let queries = queries();
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/library");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        assert!(
-            queries.contains_key(path.file_stem().unwrap().to_str().unwrap()),
-            "{path:?}"
-        );
+    for folder in ["rollout", "autoscaling"] {
+        for entry in std::fs::read_dir(answers().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(
+                queries.contains_key(path.file_stem().unwrap().to_str().unwrap()),
+                "{path:?}"
+            );
+        }
     }
 }
 
