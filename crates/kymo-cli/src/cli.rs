@@ -107,7 +107,9 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
 }
 
 /// Runs a command that waits. What still runs in the background when it is done is left behind.
-fn block_on(command: impl Future<Output = Result<(), CommandError>>) -> Result<(), CommandError> {
+pub(crate) fn block_on<T>(
+    command: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -50,6 +50,7 @@ mod object_stores;
 mod parameters;
 mod paths;
 mod relations;
+pub mod rules;
 mod session;
 mod show_functions;
 mod source;

@@ -3,24 +3,42 @@ use std::path::PathBuf;
 use kymo_store::{Severity, check as check_trace};
 
 use crate::command_error::CommandError;
+#[cfg(feature = "query")]
+use crate::commands::check_rules as rules;
 use crate::ui::{Ui, escape_line, of};
 
 /// Read every byte of a trace and say what is wrong
 ///
+/// Then the rules of a legal trace are judged: unique uids, whole timelines, references that
+/// resolve, counts and times that agree. docs/check.md explains them.
+///
 /// Exit status: 0 all is well, or only what a crash leaves behind; 1 something is odd but
-/// everything can be read; 4 something cannot be read.
+/// everything can be read, or a rule is broken; 4 something cannot be read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
     /// The trace
     #[arg(value_name = "TRACE")]
-    trace: PathBuf,
+    #[cfg_attr(feature = "query", arg(required_unless_present = "list_rules"))]
+    trace: Option<PathBuf>,
+    #[cfg(feature = "query")]
+    #[command(flatten)]
+    rules: rules::RuleArgs,
 }
 
 /// Checks.
 pub(crate) fn check(ui: &Ui, args: &CheckArgs) -> Result<(), CommandError> {
+    #[cfg(feature = "query")]
+    if args.rules.list_rules {
+        return rules::list(ui);
+    }
+    let Some(trace) = &args.trace else {
+        return Err(CommandError::usage("there is no trace"));
+    };
+    #[cfg(feature = "query")]
+    let rules = args.rules.chosen()?;
     let progress = ui.progress();
     progress.set("checking");
-    let report = check_trace(&args.trace)?;
+    let report = check_trace(trace)?;
     drop(progress);
     let mut out = ui.stdout(false);
     for finding in &report.findings {
@@ -41,16 +59,26 @@ pub(crate) fn check(ui: &Ui, args: &CheckArgs) -> Result<(), CommandError> {
     );
     writeln!(out, "{verdict}: {events} in {segments} and {logs}")?;
     out.flush()?;
-    drop(out);
+    if worst == Some(Severity::Error) {
+        let trace = trace.display();
+        ui.message(&format!(
+            "hint: `kymo repair {trace} -o NEW` writes a copy of all that is readable"
+        ));
+        return Err(CommandError::found_damage());
+    }
+    #[cfg(feature = "query")]
+    let is_legal = args.rules.judge(ui, trace, &rules, &mut out)?;
+    #[cfg(not(feature = "query"))]
+    let is_legal = {
+        writeln!(
+            out,
+            "no rule was judged: this kymo was built without `query`"
+        )?;
+        true
+    };
+    out.flush()?;
     match worst {
-        None | Some(Severity::Note) => Ok(()),
-        Some(Severity::Warning) => Err(CommandError::negative()),
-        Some(Severity::Error) => {
-            let trace = args.trace.display();
-            ui.message(&format!(
-                "hint: `kymo repair {trace} -o NEW` writes a copy of all that is readable"
-            ));
-            Err(CommandError::found_damage())
-        }
+        None | Some(Severity::Note) if is_legal => Ok(()),
+        _ => Err(CommandError::negative()),
     }
 }

@@ -1,6 +1,8 @@
 //! One file for each command: what is typed and what happens.
 
 pub(crate) mod check;
+#[cfg(feature = "query")]
+pub(crate) mod check_rules;
 pub(crate) mod completions;
 pub(crate) mod export;
 pub(crate) mod import;

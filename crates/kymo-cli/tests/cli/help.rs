@@ -227,16 +227,33 @@ fn the_help_of_every_command_is_known() {
     ----- stdout -----
     Read every byte of a trace and say what is wrong
 
-    Exit status: 0 all is well, or only what a crash leaves behind; 1 something is odd but everything
-    can be read; 4 something cannot be read.
+    Then the rules of a legal trace are judged: unique uids, whole timelines, references that resolve,
+    counts and times that agree. docs/check.md explains them.
 
-    Usage: kymo check [OPTIONS] <TRACE>
+    Exit status: 0 all is well, or only what a crash leaves behind; 1 something is odd but everything
+    can be read, or a rule is broken; 4 something cannot be read.
+
+    Usage: kymo check [OPTIONS] [TRACE]
 
     Arguments:
-      <TRACE>
+      [TRACE]
               The trace
 
     Options:
+          --rules <NAME>
+              Judge these rules alone
+
+          --no-rules
+              Judge no rules
+
+          --list-rules
+              List the rules
+
+          --show <N>
+              How many events are told that break a rule
+              
+              [default: 5]
+
       -h, --help
               Print help (see a summary with '-h')
 

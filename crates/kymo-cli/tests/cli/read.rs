@@ -122,8 +122,78 @@ fn a_whole_trace_passes_the_check() {
     exit_code: 0
     ----- stdout -----
     no findings: 50 events in 1 segment and 0 logs
+    every rule holds
 
     ----- stderr -----
+    "#);
+}
+
+/// A watch that says of an object more than once that it was added.
+fn with_broken_rule() -> TestEnv {
+    let env = TestEnv::new();
+    let lines: Vec<String> = (1..=4)
+        .map(|version| {
+            let uid = "6f1f2fd5-3c55-4dd5-8a68-1f2a3b4c5d6e";
+            let line = serde_json::json!({
+                "recv": format!("2026-11-21T02:00:0{version}Z"),
+                "event": {"type": "ADDED", "object": {"apiVersion": "v1", "kind": "ConfigMap",
+                    "metadata": {"namespace": "shop", "name": "prices", "uid": uid,
+                        "resourceVersion": format!("{version}"),
+                        "creationTimestamp": "2026-11-21T02:00:00Z"}}},
+            });
+            line.to_string()
+        })
+        .collect();
+    let file = env.path("core_v1_configmaps.ndjson");
+    fs::write(file, lines.join("\n") + "\n").unwrap();
+    let import = env.run([
+        "import",
+        "watch",
+        "core_v1_configmaps.ndjson",
+        "-o",
+        "t.kymo",
+    ]);
+    assert!(import.status.success(), "{import:?}");
+    env
+}
+
+#[test]
+fn a_trace_that_breaks_a_rule_fails_the_check_and_says_where() {
+    let env = with_broken_rule();
+    snapshot!(env, ["check", "t.kymo", "--show", "2"], @r#"
+    success: false
+    exit_code: 1
+    ----- stdout -----
+    no findings: 4 events in 1 segment and 0 logs
+    broken: life-cycle: 3 events: The timeline of an object begins with ADDED, has it once, ends with DELETED, and goes forward in time.
+      event 2 at 2026-11-21T02:00:02.000000000Z: ConfigMap shop/prices (6f1f2fd5-3c55-4dd5-8a68-1f2a3b4c5d6e) is ADDED while the object is there (event 1)
+      event 3 at 2026-11-21T02:00:03.000000000Z: ConfigMap shop/prices (6f1f2fd5-3c55-4dd5-8a68-1f2a3b4c5d6e) is ADDED while the object is there (event 2)
+      and 1 more
+    1 of 12 rules broken
+
+    ----- stderr -----
+    "#);
+    for (args, code) in [
+        (&["check", "t.kymo", "--no-rules"][..], 0),
+        (&["check", "t.kymo", "--rules", "unique-uids,times"], 0),
+        (&["check", "t.kymo", "--rules", "times,life-cycle"], 1),
+    ] {
+        let check = env.run(args);
+        assert_eq!(check.status.code(), Some(code), "{args:?}: {check:?}");
+    }
+}
+
+#[test]
+fn a_rule_that_does_not_exist_is_named_with_what_was_meant() {
+    let env = TestEnv::with_trace();
+    snapshot!(env, ["check", "edge.kymo", "--rules", "lifecycle"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: there is no rule `lifecycle`
+    hint: did you mean `life-cycle`?
     "#);
 }
 

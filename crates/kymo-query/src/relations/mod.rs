@@ -16,8 +16,9 @@ use self::lazy::Definition;
 pub(crate) use self::lazy::{Planner, Relation};
 
 /// The relations of every trace: name and definition.
-const RELATIONS: [(&str, &str); 4] = [
+const RELATIONS: [(&str, &str); 5] = [
     ("changes", include_str!("changes.sql")),
+    ("known", include_str!("known.sql")),
     ("versions", include_str!("versions.sql")),
     ("objects", include_str!("objects.sql")),
     ("owners", include_str!("owners.sql")),

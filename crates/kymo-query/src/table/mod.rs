@@ -8,6 +8,7 @@ mod feeds;
 mod filters;
 mod fixed;
 mod lineage;
+mod partial;
 mod pushdown;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ pub(crate) fn tables(
         ("coverage", fixed(coverage::coverage(&rows, &known_feeds))?),
         ("feeds", fixed(feeds::feeds(&known_feeds))?),
         ("lineage", fixed(lineage::lineage(&source.lineage()))?),
+        ("partial", fixed(partial::partial(&source.lineage()))?),
         ("sessions", fixed(feeds::sessions(&source.sessions()))?),
     ]))
 }

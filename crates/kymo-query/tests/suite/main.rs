@@ -22,6 +22,7 @@ mod pushdown;
 mod random;
 mod relations;
 mod rows;
+mod rules;
 mod schema;
 mod slt;
 mod story;
