@@ -3,7 +3,7 @@
 --           (on one node).
 -- Parameters: at (a time, such as `10m` after the start or `-0s` for the end); cpu, memory (quantities
 --           that the pod asks for)
--- Example:  at=20s cpu='500m' memory=1Gi
+-- Example:  at=20s cpu=1 memory=1Gi
 -- Unit:     pods
 -- Clock:    the recorder's
 -- Source:   hole filling of Verma and others (CLUSTER 2014); what cluster-capacity counts for a pod
@@ -18,8 +18,8 @@ WITH used AS (
 fits AS (
   SELECT
     greatest(0, least(
-      floor((n.cpu_allocatable - coalesce(u.cpu, 0)) / nullif(quantity($cpu), 0)),
-      floor((n.memory_allocatable - coalesce(u.memory, 0)) / nullif(quantity($memory), 0)),
+      floor((n.cpu_allocatable - coalesce(u.cpu, 0)) / nullif(quantity(CAST($cpu AS TEXT)), 0)),
+      floor((n.memory_allocatable - coalesce(u.memory, 0)) / nullif(quantity(CAST($memory AS TEXT)), 0)),
       n.pods_allocatable - coalesce(u.pods, 0)
     )) AS fits
   FROM nodes AS OF $at AS n

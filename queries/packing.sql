@@ -8,7 +8,7 @@
 --           piece).
 -- Parameters: at (a time, such as `10m` after the start or `-0s` for the end); cpu, memory (quantities
 --           that the reference pod asks for)
--- Example:  at=20s cpu='500m' memory=1Gi
+-- Example:  at=20s cpu=500m memory=1Gi
 -- Unit:     cores, GiB, pieces; the shares have none. Requests, not usage.
 -- Clock:    the recorder's
 -- Source:   aggregate utilization as in the literature on cluster packing, empty hosts as in LAVA,
@@ -38,8 +38,8 @@ per_node AS (
     coalesce(u.cpu, 0) AS cpu_used,
     coalesce(u.memory, 0) AS memory_used,
     CAST(coalesce(u.pods, 0) AS DOUBLE) AS pods_used,
-    n.cpu_allocatable - coalesce(u.cpu, 0) >= quantity($cpu) AS cpu_fits,
-    n.memory_allocatable - coalesce(u.memory, 0) >= quantity($memory) AS memory_fits,
+    n.cpu_allocatable - coalesce(u.cpu, 0) >= quantity(CAST($cpu AS TEXT)) AS cpu_fits,
+    n.memory_allocatable - coalesce(u.memory, 0) >= quantity(CAST($memory AS TEXT)) AS memory_fits,
     n.pods_allocatable - coalesce(u.pods, 0) >= 1 AS pods_fit
   FROM nodes AS OF $at AS n
   LEFT JOIN used AS u ON u.node = n.name

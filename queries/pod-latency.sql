@@ -11,60 +11,53 @@
 --           negative values, which are kept.
 -- Source:   kube-burner, pkg/measurements/pod_latency.go, which takes negative ones as 0. The time of
 --           ContainersStarted is what ends the Event's name.
-WITH versions AS (
+WITH conditions AS (
   SELECT
     uid,
     CAST(min(created) AS BIGINT) * 1000000000 AS created,
-    bool_and(creation_seen) AS creation_seen,
+    bool_or(type = 'ADDED' AND certainty = 'seen') AS creation_seen,
     coalesce(max(owner_kind) IN ('DaemonSet', 'Node'), false) AS daemon,
-    min(scheduled_time) FILTER (WHERE scheduled = 'True') AS scheduled,
+    min(condition(object, 'PodScheduled')['last_transition_time'])
+      FILTER (WHERE condition(object, 'PodScheduled')['status'] = 'True') AS scheduled,
     min(condition(object, 'PodReadyToStartContainers')['last_transition_time'])
       FILTER (WHERE condition(object, 'PodReadyToStartContainers')['status'] = 'True') AS to_start,
-    min(initialized_time) FILTER (WHERE condition(object, 'Initialized')['status'] = 'True') AS initialized,
+    min(condition(object, 'Initialized')['last_transition_time'])
+      FILTER (WHERE condition(object, 'Initialized')['status'] = 'True') AS initialized,
     min(condition(object, 'ContainersReady')['last_transition_time'])
       FILTER (WHERE condition(object, 'ContainersReady')['status'] = 'True') AS containers_ready,
-    min(ready_time) FILTER (WHERE ready = 'True') AS ready
-  FROM pods
+    min(condition(object, 'Ready')['last_transition_time'])
+      FILTER (WHERE condition(object, 'Ready')['status'] = 'True') AS ready
+  FROM events
+  WHERE resource = 'pods' AND api_group = '' AND type <> 'DELETED'
   GROUP BY uid
-),
-lives AS (
-  SELECT
-    uid,
-    created,
-    creation_seen,
-    daemon,
-    unnest(make_array('PodScheduled', 'PodReadyToStartContainers', 'Initialized', 'ContainersReady', 'Ready')) AS condition,
-    CAST(unnest(make_array(scheduled, to_start, initialized, containers_ready, ready)) AS BIGINT) AS at
-  FROM versions
 ),
 told AS (
-  SELECT object_uid AS uid, 'Scheduled' AS condition, CAST(min(first_time) AS BIGINT) AS at
+  SELECT DISTINCT object_uid AS uid, uid AS event, reason, first_time, split_part(name, '.', -1) AS suffix
   FROM k8s_events
-  WHERE object_kind = 'Pod' AND reason = 'Scheduled'
-  GROUP BY object_uid
-  UNION ALL
-  SELECT uid, 'ContainersStarted', max(nanoseconds)
-  FROM (
-    SELECT e.uid, e.event, sum(CAST(strpos('123456789abcdef', substr(e.suffix, d.digit, 1)) AS BIGINT) << (64 - 4 * d.digit)) AS nanoseconds
-    FROM (
-      SELECT DISTINCT object_uid AS uid, uid AS event, split_part(name, '.', -1) AS suffix
-      FROM k8s_events
-      WHERE object_kind = 'Pod' AND reason = 'Started'
-    ) AS e
-    CROSS JOIN (SELECT unnest(make_array(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)) AS digit) AS d
-    WHERE length(e.suffix) = 16
-    GROUP BY e.uid, e.event
-  )
-  GROUP BY uid
+  WHERE object_kind = 'Pod' AND reason IN ('Scheduled', 'Started')
+),
+read AS (
+  SELECT
+    t.uid,
+    t.event,
+    CAST(min(t.first_time) FILTER (WHERE t.reason = 'Scheduled') AS BIGINT) AS scheduled,
+    sum(CAST(strpos('123456789abcdef', substr(t.suffix, d.digit, 1)) AS BIGINT) << (64 - 4 * d.digit))
+      FILTER (WHERE t.reason = 'Started' AND length(t.suffix) = 16) AS started
+  FROM told AS t
+  CROSS JOIN (SELECT unnest(make_array(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)) AS digit) AS d
+  GROUP BY t.uid, t.event
 ),
 reached AS (
-  SELECT condition, creation_seen, daemon, (at - created) / 1e9 AS seconds FROM lives
-  UNION ALL
-  SELECT c.condition, l.creation_seen, l.daemon, (t.at - l.created) / 1e9
-  FROM lives AS l
-  CROSS JOIN (SELECT unnest(make_array('Scheduled', 'ContainersStarted')) AS condition) AS c
-  LEFT JOIN told AS t ON t.uid = l.uid AND t.condition = c.condition
-  WHERE l.condition = 'Ready'
+  SELECT
+    c.creation_seen,
+    c.daemon,
+    unnest(make_array('PodScheduled', 'PodReadyToStartContainers', 'Initialized', 'ContainersReady', 'Ready',
+      'Scheduled', 'ContainersStarted')) AS condition,
+    (unnest(make_array(CAST(c.scheduled AS BIGINT), CAST(c.to_start AS BIGINT), CAST(c.initialized AS BIGINT),
+      CAST(c.containers_ready AS BIGINT), CAST(c.ready AS BIGINT), t.scheduled, t.started)) - c.created) / 1e9 AS seconds
+  FROM conditions AS c
+  LEFT JOIN (SELECT uid, min(scheduled) AS scheduled, max(started) AS started FROM read GROUP BY uid) AS t
+    ON t.uid = c.uid
 ),
 measured AS (
   SELECT

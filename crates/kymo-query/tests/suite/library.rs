@@ -220,13 +220,13 @@ fn trouble_is_found() {
     for (name, expected) in [
         (
             "unschedulable",
-            "Unschedulable|1 Insufficient cpu.|1|12.0|12.0",
+            "Unschedulable|Insufficient cpu|1|12.0|12.0|0",
         ),
         ("flapping-pods", "shop|flappy|node-a|2|5.0"),
         ("restarts", "shop|crashy|2|4.0|Running"),
         (
             "node-failures",
-            "node-a|2026-11-21T02:00:10Z|NodeStatusUnknown|4.0|1|0",
+            "node-a|2026-11-21T02:00:10Z|NodeStatusUnknown|4.0|ready|1|0|0",
         ),
     ] {
         assert_eq!(run(&session, &queries[name]).unwrap(), [expected], "{name}");
