@@ -2,10 +2,11 @@
 --           many are ready.
 -- Why:      Replicas are what a trace is measured and replayed by.
 -- Judged:   ReplicaSets, Deployments, StatefulSets, DaemonSets and Jobs (their active pods) while all
---           pods and all objects of the workload's resource are known (`known`), when neither the
---           workload nor a pod of it changes for 20 s (Jobs: 60 s), its controller has observed its
---           generation and, for StatefulSets and DaemonSets, no pod of it is on its way out. In
---           recordings of a busy control plane counts were behind by up to 9 s (Jobs: 25 s).
+--           pods, all objects of the workload's resource and, for Deployments, all ReplicaSets are
+--           known (`known`), when neither the workload nor a pod of it changes for 20 s (Jobs: 60 s),
+--           its controller has observed its generation and, for StatefulSets and DaemonSets, no pod
+--           of it is on its way out. In a recording of a busy control plane counts were behind by up
+--           to 9 s (Jobs: 25 s).
 -- Source:   the controllers of Kubernetes, pkg/controller (`FilterActivePods`) and pkg/api/v1/pod (`IsPodReady`).
 WITH workloads AS (
   SELECT
@@ -140,8 +141,12 @@ JOIN known AS w
 JOIN known AS p
   ON p.api_group = '' AND p.resource = 'pods' AND p.from_ts <= c.ts
   AND (p.namespace IS NULL OR p.namespace = c.namespace)
+LEFT JOIN known AS r
+  ON r.api_group = 'apps' AND r.resource = 'replicasets' AND r.from_ts <= c.ts AND c.ts <= r.to_ts
+  AND (r.namespace IS NULL OR r.namespace = c.namespace)
 WHERE (c.replicas <> c.pods OR c.ready <> c.ready_pods)
   AND c.type <> 'DELETED'
+  AND (c.kind <> 'Deployment' OR r.resource IS NOT NULL)
   AND c.observed >= c.generation
   AND (c.leaving = 0 OR c.kind IN ('ReplicaSet', 'Deployment', 'Job'))
   AND c.ts + CASE WHEN c.kind = 'Job' THEN duration('60s') ELSE duration('20s') END

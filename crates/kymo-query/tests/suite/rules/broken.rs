@@ -247,6 +247,10 @@ fn a_broken_trace_names_the_object_the_event_and_the_rule(
     *shop.object("ReplicaSet", 1) = counting(replica_set(), 5, 5);
     shop.lineage.push(json!({"partial": [{"api_group": "", "resource": "pods"}]}));
 })]
+#[case::counts_of_a_deployment_whose_sets_were_left_out("replica-counts", |shop: &mut Shop| {
+    shop.without("ReplicaSet");
+    shop.lineage.push(json!({"partial": [{"api_group": "apps", "resource": "replicasets"}]}));
+})]
 #[case::counts_of_another_generation("replica-counts", |shop: &mut Shop| {
     let mut set = counting(replica_set(), 5, 5);
     set["metadata"]["generation"] = json!(2);
