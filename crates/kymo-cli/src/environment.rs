@@ -31,15 +31,23 @@ impl Clock for HeldClock {
 
 /// Returns the machine's clock, or the one that `KYMO_NOW` holds.
 pub(crate) fn clock() -> Result<Arc<dyn Clock>, CommandError> {
+    let system = SystemClock::new();
+    Ok(match held_time()? {
+        Some(now) => Arc::new(HeldClock { now, system }),
+        None => Arc::new(system),
+    })
+}
+
+/// Returns the time of `KYMO_NOW`, if it is set.
+pub(crate) fn held_time() -> Result<Option<Timestamp>, CommandError> {
     let Some(text) = std::env::var_os(NOW) else {
-        return Ok(Arc::new(SystemClock::new()));
+        return Ok(None);
     };
     let text = text.to_string_lossy();
     let now = text.parse().map_err(|error| {
         CommandError::usage(format!("cannot use the time of {NOW}")).caused_by(&error)
     })?;
-    let system = SystemClock::new();
-    Ok(Arc::new(HeldClock { now, system }))
+    Ok(Some(now))
 }
 
 /// Returns the seed of `KYMO_SEED`, if it is set.

@@ -3,11 +3,15 @@
 #[cfg(feature = "query")]
 mod answer;
 mod argument;
+#[cfg(feature = "query")]
+mod ask;
 mod cli;
 mod command_error;
 mod commands;
 mod environment;
 mod fault;
+#[cfg(feature = "query")]
+mod prompt;
 mod signal;
 mod ui;
 

@@ -8,6 +8,7 @@ use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, 
 use datafusion::common::utils::quote_identifier;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::TableType;
 
 use crate::Error;
 use crate::error::nearest;
@@ -76,6 +77,14 @@ impl Traces {
             Some((name, _)) if self.schemas.len() == 1 => name,
             _ => NO_SCHEMA,
         }
+    }
+
+    /// Returns the names of the tables of each trace.
+    pub(crate) fn table_names(&self) -> Vec<(String, Vec<String>)> {
+        let schemas = self.schemas.iter();
+        schemas
+            .map(|(name, schema)| (name.clone(), schema.table_names()))
+            .collect()
     }
 
     /// Returns the table that was probably meant by a name that does not exist.
@@ -162,6 +171,15 @@ impl SchemaProvider for TraceSchema {
             Some(relation) => relation.table(&self.planner, &self.name).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// Plans nothing, so that listing the tables costs nothing.
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        if let Some(table) = self.tables.get(name) {
+            return Ok(Some(table.table_type()));
+        }
+        let is_view = self.relations.contains_key(name);
+        Ok(is_view.then_some(TableType::View))
     }
 
     fn table_exist(&self, name: &str) -> bool {

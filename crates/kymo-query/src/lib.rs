@@ -39,9 +39,11 @@
 
 mod answer;
 mod catalog;
+mod completion;
 mod conditions;
 mod error;
 mod export;
+mod function_help;
 mod functions;
 mod library;
 mod limits;
@@ -61,9 +63,11 @@ mod until;
 mod wide_top;
 
 pub use answer::Answer;
+pub use completion::Completions;
 pub use conditions::{Conditions, Key};
 pub use error::{Error, ErrorKind, Position, nearest};
 pub use export::{Exported, export_events};
+pub use function_help::FunctionHelp;
 pub use library::NamedQuery;
 pub use limits::Limits;
 pub use parameters::{Parameter, Parameters};
@@ -75,3 +79,4 @@ pub use source::{
 };
 pub use span::Span;
 pub use statement::{SqlPart, SqlReader};
+pub use statement::typed::{is_blank, placeholders, split_statement};

@@ -125,6 +125,16 @@ impl QuerySession {
         Ok(Answer::new(stream, deadline, notes))
     }
 
+    /// Returns the names of the tables of each trace.
+    pub(crate) fn table_names(&self) -> Vec<(String, Vec<String>)> {
+        self.traces.table_names()
+    }
+
+    /// Returns what the engine knows.
+    pub(crate) fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
     async fn begin(
         &self,
         text: &str,

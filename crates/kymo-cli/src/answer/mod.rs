@@ -2,10 +2,12 @@
 
 mod columnar;
 mod csv;
+mod expanded;
 mod json;
 mod new_file;
 mod rows;
 
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 
@@ -16,6 +18,7 @@ use crate::command_error::CommandError;
 use crate::ui::{Align, Table};
 use columnar::Columnar;
 use csv::Csv;
+use expanded::Expanded;
 use json::JsonText;
 pub(crate) use new_file::NewFile;
 
@@ -24,6 +27,8 @@ pub(crate) use new_file::NewFile;
 pub(crate) enum Format {
     /// A table for people, cut to the width of the terminal
     Table,
+    /// A line for each value, with the name of its column
+    Expanded,
     /// Comma-separated values with a header
     Csv,
     /// One JSON array of objects
@@ -55,9 +60,25 @@ impl Format {
     }
 }
 
+/// As it is typed.
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Table => "table",
+            Self::Expanded => "expanded",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        })
+    }
+}
+
 /// Writes the batches of one answer.
 pub(crate) enum AnswerWriter<'a> {
     Table(Table, Box<dyn Write + Send + 'a>),
+    Expanded(Expanded<Box<dyn Write + Send + 'a>>),
     Csv(Csv<Box<dyn Write + Send + 'a>>),
     Json(JsonText<Box<dyn Write + Send + 'a>>),
     Columnar(Columnar<Box<dyn Write + Send + 'a>>),
@@ -84,6 +105,7 @@ impl<'a> AnswerWriter<'a> {
                 });
                 Self::Table(Table::new(columns.collect(), width), out)
             }
+            Format::Expanded => Self::Expanded(Expanded::new(out, schema)),
             Format::Csv => Self::Csv(Csv::new(out, schema, raw)?),
             Format::Json => Self::Json(JsonText::array(out)),
             Format::Ndjson => Self::Json(JsonText::lines(out)),
@@ -101,6 +123,7 @@ impl<'a> AnswerWriter<'a> {
                     .map(|cell| cell.clone().unwrap_or_else(|| "NULL".to_owned()));
                 table.push(&cells.collect::<Vec<_>>(), out.as_mut())
             }),
+            Self::Expanded(expanded) => expanded.write(batch),
             Self::Csv(csv) => csv.write(batch),
             Self::Json(json) => json.write(batch),
             Self::Columnar(columnar) => columnar.write(batch),
@@ -114,6 +137,7 @@ impl<'a> AnswerWriter<'a> {
                 table.finish(out.as_mut())?;
                 out.flush()?;
             }
+            Self::Expanded(mut expanded) => expanded.flush()?,
             Self::Csv(mut csv) => csv.flush()?,
             Self::Json(json) => json.finish()?,
             Self::Columnar(columnar) => columnar.finish()?,

@@ -1,6 +1,7 @@
 use std::io;
 
 use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::DataType;
 use arrow::error::ArrowError;
 use arrow::json::writer::{NullableEncoder, make_encoder};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -42,7 +43,8 @@ enum Cell<'a> {
 
 impl Cell<'_> {
     fn text(&mut self, index: usize, array: &dyn Array) -> Result<Option<String>, ArrowError> {
-        if array.is_null(index) {
+        // A column of nothing but null has no marks that say so.
+        if array.is_null(index) || *array.data_type() == DataType::Null {
             return Ok(None);
         }
         match self {

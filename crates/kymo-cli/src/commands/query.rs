@@ -1,16 +1,18 @@
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use kymo_query::{Error, Limits, NamedQuery, Parameter, Parameters, QuerySession};
+use kymo_query::{Limits, NamedQuery, Parameter, Parameters, QuerySession, placeholders};
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::{AnswerWriter, Format, NewFile};
+use crate::answer::{Format, NewFile};
 use crate::argument;
+use crate::ask::{Asker, Statement};
 use crate::command_error::CommandError;
 use crate::environment;
+use crate::prompt::{Conversation, Item, items, prompt};
 use crate::signal::cancel_on_signal;
 use crate::ui::Ui;
 
@@ -21,14 +23,18 @@ use crate::ui::Ui;
 /// `SHOW TABLES` and `DESCRIBE events` tell them. `FROM pods AS OF '10m'` is as it stood then. The dialect
 /// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. Several traces are
 /// named, and their tables are `prod.events` and so on. A query can only read.
+///
+/// Without a statement there is a prompt: statements end with `;`, Tab completes, `\\?` is help. If
+/// standard input is no terminal, statements are read from there.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "kymo query [OPTIONS] <TRACE> <SQL>\n       \
-    kymo query [OPTIONS] <NAME=TRACE>... <SQL>")]
+#[command(override_usage = "kymo query [OPTIONS] <TRACE> [SQL]\n       \
+    kymo query [OPTIONS] <NAME=TRACE>... [SQL]")]
 pub(crate) struct QueryArgs {
-    /// The trace, or several as NAME=TRACE; and then the statement, unless --file reads it
+    /// The trace, or several as NAME=TRACE; and then the statement, if it is not to be read
+    /// from elsewhere
     #[arg(value_name = "TRACE> <SQL", required_unless_present = "list")]
     arguments: Vec<OsString>,
-    /// Read the statement from this file; `-` is standard input
+    /// Read statements from this file; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// Ask a query that kymo ships
@@ -58,6 +64,21 @@ pub(crate) struct QueryArgs {
     /// Stop a query that takes longer
     #[arg(long, value_name = "DURATION", value_parser = argument::duration)]
     timeout: Option<Duration>,
+    /// Do not keep what is typed at the prompt
+    #[arg(long)]
+    no_history: bool,
+}
+
+/// What is to be asked.
+enum Question {
+    /// One statement.
+    Statement(String),
+    /// A query that kymo ships, by name.
+    Shipped(String),
+    /// The statements of a file; `-` is standard input.
+    Script(PathBuf),
+    /// What the user types.
+    Typed,
 }
 
 /// Asks and writes the answer; SIGINT and SIGTERM end it in order.
@@ -65,20 +86,66 @@ pub(crate) async fn query(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError>
     if args.list {
         return list(ui);
     }
+    let (traces, question) = traces_and_question(ui, args)?;
+    if let Question::Typed = question {
+        let asker = asker(ui, args, &traces)?;
+        return prompt(asker, parameters(args)?, !args.no_history).await;
+    }
     let interrupted = CancellationToken::new();
     cancel_on_signal(&interrupted)?;
     tokio::select! {
         biased;
         () = interrupted.cancelled() => Err(CommandError::environment("interrupted")),
-        answered = answer(ui, args) => answered,
+        answered = answer(ui, args, &traces, question) => answered,
     }
 }
 
-async fn answer(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
-    let (traces, sql) = traces_and_statement(args)?;
-    let format = format(ui, args)?;
+async fn answer(
+    ui: &Ui,
+    args: &QueryArgs,
+    traces: &[(String, PathBuf)],
+    question: Question,
+) -> Result<(), CommandError> {
     let parameters = parameters(args)?;
-    let failed = |error: Error| explain(&error, &sql);
+    let mut hint = None;
+    let statement = match question {
+        Question::Statement(sql) => Statement::whole(sql),
+        Question::Shipped(name) => {
+            hint = values_hint(&name, &parameters);
+            Statement::whole(shipped(&name)?)
+        }
+        Question::Script(path) => match script(&path, &parameters)? {
+            Script::One(statement) => statement,
+            Script::Many(_) if args.output.is_some() => {
+                return Err(CommandError::usage(
+                    "several statements cannot be answered in one file",
+                ));
+            }
+            Script::Many(items) => {
+                let asker = asker(ui, args, traces)?;
+                let mut conversation = Conversation::new(asker, parameters);
+                return conversation.run_items(items, 0).await.map(|_| ());
+            }
+        },
+        Question::Typed => return Ok(()),
+    };
+    let asker = asker(ui, args, traces)?;
+    let file = args.output.as_deref().map(NewFile::create).transpose()?;
+    let asked = asker.ask(&statement, &parameters, file.as_ref()).await;
+    asked.map_err(|error| match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    })?;
+    file.map_or(Ok(()), NewFile::finish)
+}
+
+/// Opens the traces.
+fn asker<'a>(
+    ui: &'a Ui,
+    args: &QueryArgs,
+    traces: &[(String, PathBuf)],
+) -> Result<Asker<'a>, CommandError> {
+    let format = format(ui, args)?;
     let mut limits = Limits::default();
     if let Some(bytes) = args.memory_limit {
         limits.memory_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -86,46 +153,85 @@ async fn answer(ui: &Ui, args: &QueryArgs) -> Result<(), CommandError> {
     if args.timeout.is_some() {
         limits.timeout = args.timeout;
     }
-    let now = environment::clock()?.now();
-    let session = QuerySession::open(&traces, limits).map_err(failed)?;
-    let session = session.at_time(now);
-    let file = args.output.as_deref().map(NewFile::create).transpose()?;
-    let mut answer = session.sql_with(&sql, &parameters).await.map_err(failed)?;
-    for note in answer.gap_notes() {
-        ui.message(&format!("note: {note}"));
-    }
-    let schema = answer.schema().clone();
-    let (out, width) = match &file {
-        Some(file) => (file.writer()?, None),
-        None => (ui.stdout(args.raw || format.is_binary()), ui.width()),
+    let clock = environment::clock()?;
+    let session = QuerySession::open(traces, limits)?;
+    let session = match environment::held_time()? {
+        Some(now) => session.at_time(now),
+        None => session,
     };
-    let width = width.filter(|_| !args.wide);
-    let mut writer = AnswerWriter::new(format, &schema, width, args.raw, out)?;
-    while let Some(batch) = answer.next().await {
-        writer.write(&batch.map_err(failed)?)?;
+    Ok(Asker {
+        ui,
+        session: Arc::new(session),
+        clock,
+        format,
+        wide: args.wide,
+        raw: args.raw,
+        counts_rows: false,
+        timing: false,
+    })
+}
+
+/// What a file says.
+enum Script {
+    /// One statement.
+    One(Statement),
+    /// Statements and commands.
+    Many(Vec<Item>),
+}
+
+/// Reads a script. A value that no statement takes is an error, as it is with one statement.
+fn script(path: &Path, parameters: &Parameters) -> Result<Script, CommandError> {
+    let text = read(path)?;
+    let mut items = items(&text)?;
+    let last = items.pop();
+    let last = match last {
+        None => return Err(no_statement()),
+        Some(Item::Statement(statement)) if items.is_empty() => return Ok(Script::One(statement)),
+        Some(last) => last,
+    };
+    items.push(last);
+    let mut unused: Vec<&String> = parameters.keys().collect();
+    for item in &items {
+        match item {
+            Item::Statement(statement) => {
+                let names = placeholders(&statement.text);
+                unused.retain(|name| !names.contains(*name));
+            }
+            // A command may run a file that takes them.
+            Item::Command(_) => unused.clear(),
+        }
     }
-    writer.finish()?;
-    file.map_or(Ok(()), NewFile::finish)
+    match unused.first() {
+        Some(name) => Err(CommandError::usage(format!(
+            "no statement has a parameter `${name}`"
+        ))),
+        None => Ok(Script::Many(items)),
+    }
 }
 
 /// Splits the arguments; a trace has a name if it is written as `NAME=TRACE` and no file is called
-/// that.
-fn traces_and_statement(
+/// that. Without a statement the terminal is asked for some, or else standard input.
+fn traces_and_question(
+    ui: &Ui,
     args: &QueryArgs,
-) -> Result<(Vec<(String, PathBuf)>, String), CommandError> {
+) -> Result<(Vec<(String, PathBuf)>, Question), CommandError> {
     let all = args.arguments.as_slice();
-    let (traces, sql) = match (&args.file, &args.query, all.split_last()) {
-        (Some(file), _, _) => (all, read(file)?),
-        (None, Some(name), _) => (all, shipped(name)?),
-        (None, None, Some((sql, traces))) if !traces.is_empty() => match sql.to_str() {
-            Some(sql) => (traces, sql.to_owned()),
+    let stdin = || match (ui.is_dialogue(), std::io::stdin().is_terminal()) {
+        (true, _) if args.output.is_none() => Ok(Question::Typed),
+        (_, false) => Ok(Question::Script("-".into())),
+        _ => Err(no_statement()),
+    };
+    let (traces, question) = match (&args.file, &args.query, all.split_last()) {
+        (Some(file), _, _) => (all, Question::Script(file.clone())),
+        (None, Some(name), _) => (all, Question::Shipped(name.clone())),
+        (None, None, Some((last, traces))) if traces.is_empty() || is_trace(last) => {
+            (all, stdin()?)
+        }
+        (None, None, Some((sql, traces))) => match sql.to_str() {
+            Some(sql) => (traces, Question::Statement(sql.to_owned())),
             None => return Err(CommandError::usage("the statement is not UTF-8")),
         },
-        _ => {
-            return Err(CommandError::usage("there is no statement").hint(
-                "give one after the trace, a file with `-f`, or the name of a query with `--query`",
-            ));
-        }
+        (None, None, None) => return Err(no_statement()),
     };
     let named: Vec<(Option<String>, PathBuf)> = traces.iter().map(name_and_path).collect();
     let is_only = named.len() == 1;
@@ -138,11 +244,20 @@ fn traces_and_statement(
         ))
         .hint("write `NAME=TRACE`; only the last argument is the statement")),
     });
-    Ok((named.collect::<Result<_, _>>()?, sql))
+    Ok((named.collect::<Result<_, _>>()?, question))
+}
+
+fn is_trace(argument: &OsString) -> bool {
+    name_and_path(argument).1.exists()
+}
+
+fn no_statement() -> CommandError {
+    CommandError::usage("there is no statement")
+        .hint("give one after the trace, a file with `-f`, or the name of a query with `--query`")
 }
 
 /// Returns the text of a query that kymo ships.
-fn shipped(name: &str) -> Result<String, CommandError> {
+pub(crate) fn shipped(name: &str) -> Result<String, CommandError> {
     if let Some(query) = NamedQuery::find(name) {
         return Ok(query.text.to_owned());
     }
@@ -153,7 +268,21 @@ fn shipped(name: &str) -> Result<String, CommandError> {
     })
 }
 
-fn list(ui: &Ui) -> Result<(), CommandError> {
+/// Says which values a shipped query takes, if these are others.
+pub(crate) fn values_hint(name: &str, values: &Parameters) -> Option<String> {
+    let query = NamedQuery::find(name)?;
+    let wanted = placeholders(query.text);
+    if wanted.iter().eq(values.keys()) {
+        return None;
+    }
+    Some(match query.parameters() {
+        Some(parameters) => format!("`{name}` takes {parameters}"),
+        None => format!("`{name}` takes no values"),
+    })
+}
+
+/// Lists the queries that kymo ships.
+pub(crate) fn list(ui: &Ui) -> Result<(), CommandError> {
     let queries = NamedQuery::all();
     let width = queries.iter().map(|query| query.name.len()).max();
     let width = width.unwrap_or_default();
@@ -209,7 +338,8 @@ fn parameters(args: &QueryArgs) -> Result<Parameters, CommandError> {
     Ok(parameters)
 }
 
-fn read(path: &Path) -> Result<String, CommandError> {
+/// Reads a text; `-` is standard input.
+pub(crate) fn read(path: &Path) -> Result<String, CommandError> {
     let read = if path.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())
     } else {
@@ -218,57 +348,4 @@ fn read(path: &Path) -> Result<String, CommandError> {
     read.map_err(|error| {
         CommandError::environment(format!("cannot read `{}`", path.display())).caused_by(&error)
     })
-}
-
-/// Says what is wrong, with the place in the statement.
-fn explain(error: &Error, sql: &str) -> CommandError {
-    let told = CommandError::of_query(error);
-    let place = error
-        .position()
-        .map(|position| (position.line, position.column));
-    match place.and_then(|place| excerpt(sql, place, error.length())) {
-        Some(excerpt) => told.excerpt(excerpt),
-        None => told,
-    }
-}
-
-/// Shows a line of the statement with a mark below a place.
-fn excerpt(sql: &str, (line, column): (u64, u64), length: usize) -> Option<String> {
-    let text = sql
-        .lines()
-        .nth(usize::try_from(line.checked_sub(1)?).ok()?)?;
-    let before = usize::try_from(column.saturating_sub(1))
-        .ok()?
-        .min(text.chars().count());
-    // Tabs stay tabs, so that the mark stands below what it means.
-    let indent: String = text
-        .chars()
-        .take(before)
-        .map(|c| if c == '\t' { '\t' } else { ' ' })
-        .collect();
-    let room = (text.chars().count() - before).max(1);
-    let number = line.to_string();
-    let margin = " ".repeat(number.len());
-    let mark = "^".repeat(length.clamp(1, room));
-    Some(format!(
-        "{margin} |\n{number} | {text}\n{margin} | {indent}{mark}"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_mark_stands_below_the_place() {
-        assert_eq!(
-            excerpt("SELECT\n\tcount, nme\nFROM events", (2, 9), 3).unwrap(),
-            "  |\n2 | \tcount, nme\n  | \t       ^^^",
-        );
-        assert_eq!(
-            excerpt("SELECT", (1, 99), 3).unwrap(),
-            "  |\n1 | SELECT\n  |       ^"
-        );
-        assert_eq!(excerpt("SELECT", (7, 1), 1), None);
-    }
 }

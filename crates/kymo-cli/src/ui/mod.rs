@@ -37,7 +37,6 @@ pub(crate) struct Ui {
     json_errors: bool,
     stdout_is_terminal: bool,
     stderr_is_terminal: bool,
-    width: Option<usize>,
     progress: MultiProgress,
 }
 
@@ -60,20 +59,25 @@ impl Ui {
             json_errors,
             stdout_is_terminal,
             stderr_is_terminal,
-            width: width(stdout_is_terminal),
             progress: MultiProgress::new(),
         }
     }
 
-    /// Returns how wide a table may be; `None` where nothing limits it.
+    /// Returns how wide a table may be now; `None` where nothing limits it.
     pub(crate) fn width(&self) -> Option<usize> {
-        self.width
+        width(self.stdout_is_terminal)
     }
 
     /// Tells whether results go to a terminal.
     #[cfg(feature = "query")]
     pub(crate) fn is_stdout_terminal(&self) -> bool {
         self.stdout_is_terminal
+    }
+
+    /// Tells whether a user sits at a terminal and sees results there.
+    #[cfg(feature = "query")]
+    pub(crate) fn is_dialogue(&self) -> bool {
+        self.stdout_is_terminal && io::stdin().is_terminal()
     }
 
     /// Tells whether messages go to a terminal, so that a line can be redrawn.

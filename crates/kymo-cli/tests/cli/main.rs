@@ -10,7 +10,11 @@ mod help;
 mod import;
 mod import_faults;
 #[cfg(feature = "query")]
+mod prompt;
+#[cfg(feature = "query")]
 mod query;
 mod read;
 mod record;
+#[cfg(feature = "query")]
+mod script;
 mod survival;

@@ -2,6 +2,7 @@
 
 mod as_of;
 mod reader;
+pub(crate) mod typed;
 
 use std::ops::ControlFlow;
 

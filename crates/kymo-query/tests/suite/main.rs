@@ -7,6 +7,7 @@
 )]
 
 mod audited;
+mod completion;
 mod docs;
 mod export;
 mod hostile;
