@@ -124,12 +124,13 @@ pub(crate) fn grammar(program: Option<&OsString>) -> clap::Command {
     let is_plugin = program
         .and_then(|program| Path::new(program).file_stem())
         .is_some_and(|stem| stem == "kubectl-kymo" || stem == "kubectl_kymo");
-    let grammar = Cli::command();
-    if is_plugin {
-        grammar.bin_name("kubectl kymo")
-    } else {
-        grammar
-    }
+    let name = if is_plugin { "kubectl kymo" } else { "kymo" };
+    let grammar = Cli::command().bin_name(name);
+    #[cfg(feature = "query")]
+    let grammar = grammar.mut_subcommand("query", |query| {
+        query.override_usage(commands::query::usage(name))
+    });
+    grammar
 }
 
 fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {

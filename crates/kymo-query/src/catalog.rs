@@ -1,10 +1,11 @@
 //! The names that a statement can use: one schema for each trace, and nothing that can be added to.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::common::plan_err;
 use datafusion::common::utils::quote_identifier;
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
@@ -28,9 +29,19 @@ const INFORMATION_SCHEMA: &str = "information_schema";
 pub(crate) struct Traces {
     schemas: BTreeMap<String, Arc<TraceSchema>>,
     planner: Planner,
+    /// Whether statements may add tables beside those of the traces.
+    takes_tables: bool,
 }
 
 impl Traces {
+    /// Lets statements add tables beside those of the traces, which last as long as this does.
+    pub(crate) fn taking_tables() -> Self {
+        Self {
+            takes_tables: true,
+            ..Self::default()
+        }
+    }
+
     /// Gives the tables that are queries what plans them.
     pub(crate) fn plan_with(
         &self,
@@ -66,6 +77,7 @@ impl Traces {
             tables,
             relations,
             planner: self.planner.clone(),
+            added: self.takes_tables.then(Mutex::default),
         });
         self.schemas.insert(name.to_owned(), schema);
         Ok(())
@@ -85,6 +97,11 @@ impl Traces {
         schemas
             .map(|(name, schema)| (name.clone(), schema.table_names()))
             .collect()
+    }
+
+    /// Tells whether a table of this name belongs to a trace.
+    pub(crate) fn own(&self, table: &str) -> bool {
+        self.schemas.values().any(|schema| schema.owns(table))
     }
 
     /// Returns the table that was probably meant by a name that does not exist.
@@ -141,26 +158,77 @@ impl CatalogProviderList for OnlyCatalog {
     }
 }
 
+/// Tables that statements added, by name.
+type Added = BTreeMap<String, Arc<dyn TableProvider>>;
+
 #[derive(Debug)]
 struct TraceSchema {
     name: String,
     tables: BTreeMap<&'static str, Arc<dyn TableProvider>>,
+    /// Tables that statements added; `None` where they may not.
+    added: Option<Mutex<Added>>,
     /// Queries over the tables and over each other.
     relations: BTreeMap<String, Relation>,
     planner: Planner,
 }
 
+/// Says that a table is not the user's.
+pub(crate) fn belongs(table: &str) -> String {
+    format!("`{table}` belongs to the trace: it cannot be replaced or dropped")
+}
+
 impl TraceSchema {
+    fn owns(&self, name: &str) -> bool {
+        self.tables.contains_key(name) || self.relations.contains_key(name)
+    }
+
+    fn added(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let added = self.added.as_ref()?.lock();
+        let added = added.unwrap_or_else(PoisonError::into_inner);
+        added.get(name).cloned()
+    }
+
+    /// Returns the tables that statements added, if `name` may be one of them.
+    fn added_for(&self, name: &str) -> Result<&Mutex<Added>, DataFusionError> {
+        if self.owns(name) {
+            return plan_err!("{}", belongs(name));
+        }
+        if let Some(added) = &self.added {
+            Ok(added)
+        } else {
+            plan_err!("nothing can be added to a trace")
+        }
+    }
+
     fn names(&self) -> impl Iterator<Item = &str> {
         let relations = self.relations.keys().map(String::as_str);
         self.tables.keys().copied().chain(relations)
     }
 }
 
+type Registered = Result<Option<Arc<dyn TableProvider>>, DataFusionError>;
+
 #[async_trait]
 impl SchemaProvider for TraceSchema {
     fn table_names(&self) -> Vec<String> {
-        self.names().map(str::to_owned).collect()
+        let mut names: Vec<String> = self.names().map(str::to_owned).collect();
+        if let Some(added) = &self.added {
+            let added = added.lock().unwrap_or_else(PoisonError::into_inner);
+            names.extend(added.keys().cloned());
+        }
+        names
+    }
+
+    fn register_table(&self, name: String, table: Arc<dyn TableProvider>) -> Registered {
+        let added = self.added_for(&name)?.lock();
+        let mut added = added.unwrap_or_else(PoisonError::into_inner);
+        Ok(added.insert(name, table))
+    }
+
+    fn deregister_table(&self, name: &str) -> Registered {
+        let added = self.added_for(name)?.lock();
+        let mut added = added.unwrap_or_else(PoisonError::into_inner);
+        Ok(added.remove(name))
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
@@ -169,7 +237,7 @@ impl SchemaProvider for TraceSchema {
         }
         match self.relations.get(name) {
             Some(relation) => relation.table(&self.planner, &self.name).await.map(Some),
-            None => Ok(None),
+            None => Ok(self.added(name)),
         }
     }
 
@@ -178,12 +246,14 @@ impl SchemaProvider for TraceSchema {
         if let Some(table) = self.tables.get(name) {
             return Ok(Some(table.table_type()));
         }
-        let is_view = self.relations.contains_key(name);
-        Ok(is_view.then_some(TableType::View))
+        if self.relations.contains_key(name) {
+            return Ok(Some(TableType::View));
+        }
+        Ok(self.added(name).map(|table| table.table_type()))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.tables.contains_key(name) || self.relations.contains_key(name)
+        self.owns(name) || self.added(name).is_some()
     }
 }
 

@@ -78,5 +78,5 @@ pub use source::{
     Until,
 };
 pub use span::Span;
-pub use statement::{SqlPart, SqlReader};
 pub use statement::typed::{is_blank, placeholders, split_statement};
+pub use statement::{SqlPart, SqlReader};

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Value, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Statement as SqlStatement, Value, ValueWithSpan, VisitMut, VisitorMut,
+};
 
 use crate::error::nearest;
 use crate::{Error, Position};
@@ -58,16 +59,15 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Puts the values in; every `$name` must have one and every value a `$name`.
-pub(crate) fn bind(statement: &mut Statement, parameters: &Parameters) -> Result<(), Error> {
+pub(crate) fn bind(
+    statement: Option<&mut SqlStatement>,
+    parameters: &Parameters,
+) -> Result<(), Error> {
     let mut binder = Binder {
         parameters,
         used: BTreeSet::new(),
     };
-    let mut inner = &mut *statement;
-    while let Statement::Explain(explain) = inner {
-        inner = explain.statement.as_mut();
-    }
-    if let Statement::Statement(sql) = inner
+    if let Some(sql) = statement
         && let ControlFlow::Break(error) = sql.visit(&mut binder)
     {
         return Err(error);

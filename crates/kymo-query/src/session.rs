@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use datafusion::common::{ResolvedTableReference, TableReference};
+use datafusion::common::{ResolvedTableReference, TableReference, plan_err};
 use datafusion::config::Dialect;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionStateBuilder;
@@ -15,6 +15,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::planner::ExprPlanner;
 use datafusion::optimizer::{Optimizer, OptimizerRule};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -23,15 +24,19 @@ use kymo_model::Timestamp;
 use tempfile::TempDir;
 
 use crate::answer::{Answer, Deadline};
-use crate::catalog::{CATALOG, OnlyCatalog, Traces};
+use crate::catalog::{CATALOG, OnlyCatalog, Traces, belongs};
 use crate::error::{Phase, translate};
+use crate::functions::JoinPlanner;
 use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
-use crate::statement::{Named, ReadStatement};
+use crate::statement::{Guard, Named, ReadStatement};
 use crate::until::ReadUntil;
 use crate::wide_top::WideTop;
 use crate::{Error, Limits, Parameters, Span, functions, notes, relations, show_functions, table};
+
+/// The column from which on a row of a table holds.
+const VALID_FROM: &str = "valid_from";
 
 /// Rows that the engine handles at a time, at most and at least. Objects have some kilobytes each,
 /// so its own 8,192 rows would be up to a hundred megabytes.
@@ -52,6 +57,8 @@ pub struct QuerySession {
     traces: Arc<Traces>,
     limits: Limits,
     now: Option<Timestamp>,
+    /// Watches over the traces where statements may do more than read.
+    guard: Option<Guard>,
     /// Removed with the session.
     _spill: Option<TempDir>,
 }
@@ -59,16 +66,35 @@ pub struct QuerySession {
 impl QuerySession {
     /// Opens traces under their names.
     pub fn open(traces: &[(String, PathBuf)], limits: Limits) -> Result<Self, Error> {
-        let mut sources: Vec<(String, Arc<dyn Source>)> = Vec::with_capacity(traces.len());
-        for (name, path) in traces {
-            sources.push((name.clone(), Arc::new(TraceSource::open(path)?)));
-        }
-        Self::over(&sources, limits)
+        Self::over(&sources(traces)?, limits)
+    }
+
+    /// Opens traces under their names for an expert, whose statements are not untrusted: beside
+    /// reading they may make tables and views that last as long as the session, change settings,
+    /// read files as tables, and copy to new files outside the traces.
+    ///
+    /// The traces themselves are never changed.
+    pub fn open_unsafe(traces: &[(String, PathBuf)], limits: Limits) -> Result<Self, Error> {
+        let guard = Guard::over(traces.iter().map(|(_, path)| path));
+        Self::new(&sources(traces)?, limits, Some(guard))
     }
 
     /// Opens a session over sources under their names.
     pub fn over(sources: &[(String, Arc<dyn Source>)], limits: Limits) -> Result<Self, Error> {
-        let mut traces = Traces::default();
+        Self::new(sources, limits, None)
+    }
+
+    fn new(
+        sources: &[(String, Arc<dyn Source>)],
+        limits: Limits,
+        guard: Option<Guard>,
+    ) -> Result<Self, Error> {
+        let is_unsafe = guard.is_some();
+        let mut traces = if is_unsafe {
+            Traces::taking_tables()
+        } else {
+            Traces::default()
+        };
         let mut spans = BTreeMap::new();
         for (name, source) in sources {
             spans.insert(name.clone(), source.span());
@@ -76,8 +102,8 @@ impl QuerySession {
             traces.add(name, table::tables(name, source)?, relations)?;
         }
         let traces = Arc::new(traces);
-        let (runtime, spill) = runtime(&limits)?;
-        let state = state(&traces, spans, runtime, &limits)?;
+        let (runtime, spill) = runtime(&limits, is_unsafe)?;
+        let state = state(&traces, spans, runtime, &limits, is_unsafe)?;
         let context = SessionContext::new_with_state(state);
         let current = context.state_weak_ref();
         traces.plan_with(move || current.upgrade().map(|state| state.read().clone()));
@@ -86,6 +112,7 @@ impl QuerySession {
             traces,
             limits,
             now: None,
+            guard,
             _spill: spill,
         })
     }
@@ -140,19 +167,40 @@ impl QuerySession {
         text: &str,
         parameters: &Parameters,
     ) -> Result<(Arc<dyn ExecutionPlan>, Vec<String>), Error> {
-        let mut statement = ReadStatement::parse(text, parameters)?;
+        let mut statement = ReadStatement::parse(text, parameters, self.guard.as_ref())?;
         show_functions::rewrite(&mut statement.statement)?;
         let mut state = self.context.state();
         if let Some(now) = self.now {
             let now = DateTime::from_timestamp_nanos(now.0);
             state.execution_props_mut().query_execution_start_time = Some(now);
         }
-        self.check_tables(&state, &statement)?;
-        let plan = plan(&state, statement)
-            .await
-            .map_err(|error| translate(error, Phase::Planning))?;
+        if statement.only_reads {
+            self.check_tables(&state, &statement)?;
+        }
+        self.check_as_of(&statement).await?;
+        let planned = match (&self.guard, statement.only_reads) {
+            (Some(_), false) => self.change(&state, statement).await,
+            _ => plan(&state, statement).await,
+        };
+        let plan = planned.map_err(|error| translate(error, Phase::Planning))?;
         let notes = notes::gaps(&plan);
         Ok((plan, notes))
+    }
+
+    /// Runs what changes the session, and plans what gives an answer.
+    async fn change(
+        &self,
+        state: &SessionState,
+        statement: ReadStatement,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let dropped = Guard::dropped(&statement.statement);
+        // The engine would only say that there is none.
+        if let Some(table) = dropped.iter().find(|table| self.traces.own(table)) {
+            return plan_err!("{}", belongs(table));
+        }
+        let plan = state.statement_to_plan(statement.statement).await?;
+        let done = self.context.execute_logical_plan(plan).await?;
+        done.create_physical_plan().await
     }
 
     /// Finds tables that do not exist before the engine does, to say which one was meant.
@@ -178,6 +226,25 @@ impl QuerySession {
             let is_function = named(&statement.table_functions, &reference).is_some();
             if !is_function && !exists(state, resolved) {
                 return Err(self.unknown_table(&reference, statement));
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds tables without validity of which a time was asked, before the engine misses a column
+    /// that the statement does not name.
+    async fn check_as_of(&self, statement: &ReadStatement) -> Result<(), Error> {
+        for table in &statement.as_of {
+            let name = table.name.to_string();
+            // What cannot be looked up is told later, or a subquery of the statement has the name.
+            let Ok(provider) = self.context.table_provider(name.as_str()).await else {
+                continue;
+            };
+            if provider.schema().index_of(VALID_FROM).is_err() {
+                return Err(Error::NoValidity {
+                    name,
+                    position: table.position,
+                });
             }
         }
         Ok(())
@@ -230,7 +297,18 @@ fn exists(state: &SessionState, reference: ResolvedTableReference) -> bool {
         .is_ok_and(|schema| schema.table_exist(&table))
 }
 
-fn runtime(limits: &Limits) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error> {
+/// A source under its name.
+type NamedSource = (String, Arc<dyn Source>);
+
+fn sources(traces: &[(String, PathBuf)]) -> Result<Vec<NamedSource>, Error> {
+    let mut sources: Vec<NamedSource> = Vec::with_capacity(traces.len());
+    for (name, path) in traces {
+        sources.push((name.clone(), Arc::new(TraceSource::open(path)?)));
+    }
+    Ok(sources)
+}
+
+fn runtime(limits: &Limits, is_unsafe: bool) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error> {
     let (mode, spill) = if limits.spill_bytes == 0 {
         (DiskManagerMode::Disabled, None)
     } else {
@@ -245,10 +323,14 @@ fn runtime(limits: &Limits) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error>
         FairSpillPool::new(limits.memory_bytes),
         std::num::NonZeroUsize::MIN.saturating_add(2),
     );
-    let runtime = RuntimeEnvBuilder::new()
+    let mut builder = RuntimeEnvBuilder::new()
         .with_disk_manager_builder(disk)
-        .with_memory_pool(Arc::new(pool))
-        .with_object_store_registry(Arc::new(NoObjectStores))
+        .with_memory_pool(Arc::new(pool));
+    // The engine's own registry has the files of this machine, and nothing of the network.
+    if !is_unsafe {
+        builder = builder.with_object_store_registry(Arc::new(NoObjectStores));
+    }
+    let runtime = builder
         .build_arc()
         .map_err(|error| translate(error, Phase::Planning))?;
     Ok((runtime, spill))
@@ -271,13 +353,14 @@ fn spill_directory(limits: &Limits) -> Result<TempDir, Error> {
         })
 }
 
-/// Builds what the engine knows, piece by piece: no file formats, table factories, table functions
-/// or settings from the environment.
+/// Builds what the engine knows, piece by piece: no table functions, no settings from the
+/// environment, and file formats and table factories only for experts.
 fn state(
     traces: &Arc<Traces>,
     spans: BTreeMap<String, Option<Span>>,
     runtime: Arc<RuntimeEnv>,
     limits: &Limits,
+    is_unsafe: bool,
 ) -> Result<SessionState, Error> {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
@@ -295,11 +378,17 @@ fn state(
     // What each sort keeps back for merging. Sorted keys take a little more than the rows had set
     // aside, and what the scan holds changes: all sorts together keep a quarter.
     options.execution.sort_spill_reservation_bytes = limits.memory_bytes / 4 / readers.max(2);
-    let mut state = SessionStateBuilder::new()
+    let mut builder = SessionStateBuilder::new();
+    if is_unsafe {
+        builder = builder
+            .with_file_formats(SessionStateDefaults::default_file_formats())
+            .with_table_factories(SessionStateDefaults::default_table_factories());
+    }
+    let mut state = builder
         .with_config(config)
         .with_runtime_env(runtime)
         .with_catalog_list(Arc::new(OnlyCatalog(Arc::clone(traces))))
-        .with_expr_planners(SessionStateDefaults::default_expr_planners())
+        .with_expr_planners(expr_planners())
         .with_scalar_functions(functions::scalar_functions(spans))
         .with_higher_order_functions(SessionStateDefaults::default_higher_order_functions())
         .with_aggregate_functions(SessionStateDefaults::default_aggregate_functions())
@@ -310,6 +399,13 @@ fn state(
     datafusion_functions_json::register_all(&mut state)
         .map_err(|error| translate(error, Phase::Planning))?;
     Ok(state)
+}
+
+/// Returns the engine's planners, and ours for what they leave.
+fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    let mut planners = SessionStateDefaults::default_expr_planners();
+    planners.push(Arc::new(JoinPlanner));
+    planners
 }
 
 /// Returns the engine's rules, and ours before those that push things down.

@@ -34,9 +34,9 @@ pub(crate) fn rewrite(statement: &mut Statement) -> Result<(), Error> {
     let pattern = Parameter::Text(pattern.to_owned());
     let parameters = Parameters::from([("pattern".to_owned(), pattern)]);
     let parsed = DFParser::parse_sql(ALL).map_err(|error| translate(error, Phase::Planning))?;
-    if let Some(mut all) = parsed.into_iter().next() {
-        bind(&mut all, &parameters)?;
-        *statement = all;
+    if let Some(Statement::Statement(mut all)) = parsed.into_iter().next() {
+        bind(Some(&mut all), &parameters)?;
+        *statement = Statement::Statement(all);
     }
     Ok(())
 }

@@ -99,6 +99,7 @@ impl<'a> AnswerWriter<'a> {
                 let columns = schema.fields().iter().map(|field| {
                     let align = match field.data_type() {
                         number if number.is_numeric() => Align::Right,
+                        time if time.is_temporal() => Align::Whole,
                         _ => Align::Left,
                     };
                     (field.name().clone(), align)

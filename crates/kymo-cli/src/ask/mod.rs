@@ -68,6 +68,13 @@ impl Asker<'_> {
             self.ui.message(&format!("note: {note}"));
         }
         let schema = answer.schema().clone();
+        if schema.fields().is_empty() {
+            // A statement that changed the session has no answer.
+            while let Some(batch) = answer.next().await {
+                batch.map_err(failed)?;
+            }
+            return Ok(());
+        }
         let (out, width) = if let Some(file) = file {
             (file.writer()?, None)
         } else {

@@ -24,11 +24,9 @@ use crate::ui::Ui;
 /// is that of Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. Several traces are
 /// named, and their tables are `prod.events` and so on. A query can only read.
 ///
-/// Without a statement there is a prompt: statements end with `;`, Tab completes, `\\?` is help. If
+/// Without a statement there is a prompt: statements end with `;`, Tab completes, `\?` is help. If
 /// standard input is no terminal, statements are read from there.
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "kymo query [OPTIONS] <TRACE> [SQL]\n       \
-    kymo query [OPTIONS] <NAME=TRACE>... [SQL]")]
 pub(crate) struct QueryArgs {
     /// The trace, or several as NAME=TRACE; and then the statement, if it is not to be read
     /// from elsewhere
@@ -64,9 +62,24 @@ pub(crate) struct QueryArgs {
     /// Stop a query that takes longer
     #[arg(long, value_name = "DURATION", value_parser = argument::duration)]
     timeout: Option<Duration>,
+    /// For experts: allow CREATE VIEW, CREATE TABLE, CREATE EXTERNAL TABLE and DROP within the
+    /// session, SET, and COPY to new files
+    ///
+    /// A statement can then read any file that you can read, write new ones, and use more memory than
+    /// its limit. Traces are never changed. Do not run statements of others with it.
+    #[arg(long)]
+    unsafe_sql: bool,
     /// Do not keep what is typed at the prompt
     #[arg(long)]
     no_history: bool,
+}
+
+/// Returns the usage lines, for a program of this name.
+pub(crate) fn usage(program: &str) -> String {
+    format!(
+        "{program} query [OPTIONS] <TRACE> [SQL]\n       \
+         {program} query [OPTIONS] <NAME=TRACE>... [SQL]"
+    )
 }
 
 /// What is to be asked.
@@ -154,7 +167,11 @@ fn asker<'a>(
         limits.timeout = args.timeout;
     }
     let clock = environment::clock()?;
-    let session = QuerySession::open(traces, limits)?;
+    let session = if args.unsafe_sql {
+        QuerySession::open_unsafe(traces, limits)?
+    } else {
+        QuerySession::open(traces, limits)?
+    };
     let session = match environment::held_time()? {
         Some(now) => session.at_time(now),
         None => session,

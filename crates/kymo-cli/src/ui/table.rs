@@ -9,6 +9,12 @@ use super::escape_line;
 pub(crate) enum Align {
     /// Text.
     Left,
+    /// Text that is of no use in part, such as a time; it is cut last, as numbers are.
+    #[cfg_attr(
+        not(feature = "query"),
+        expect(dead_code, reason = "only answers of queries have times of their own")
+    )]
+    Whole,
     /// Numbers.
     Right,
 }
@@ -17,6 +23,8 @@ pub(crate) enum Align {
 const SAMPLE_ROWS: usize = 1000;
 /// A column is not made narrower than this.
 const MIN_WIDTH: usize = 4;
+/// A text is not made narrower than this as long as nothing else is.
+const MIN_TEXT: usize = 8;
 const SEPARATOR: &str = "  ";
 
 /// A plain table that fits a width; rows stream through once the columns are measured.
@@ -77,7 +85,7 @@ impl Table {
             }
         }
         if let Some(limit) = self.limit {
-            fit(&mut widths, limit);
+            fit(&mut widths, &self.align, limit);
         }
         write_row(out, &self.headers, &widths, &self.align)?;
         let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
@@ -90,12 +98,28 @@ impl Table {
     }
 }
 
-/// Lowers the widest columns to a common width so that the sum fits.
-fn fit(widths: &mut [usize], limit: usize) {
+/// Makes columns narrower so that the sum fits: texts first, and what is whole if that is not
+/// enough.
+fn fit(widths: &mut [usize], align: &[Align], limit: usize) {
     let separators = SEPARATOR.len() * widths.len().saturating_sub(1);
     let limit = limit.saturating_sub(separators);
-    let widest = widths.iter().copied().max().unwrap_or(0);
-    let sum = |cap: usize| widths.iter().map(|width| (*width).min(cap)).sum::<usize>();
+    let is_text = |align: &Align| *align == Align::Left;
+    let columns = widths.iter_mut().zip(align);
+    let (texts, whole): (Vec<_>, Vec<_>) = columns.partition(|(_, align)| is_text(align));
+    let mut texts: Vec<&mut usize> = texts.into_iter().map(|(width, _)| width).collect();
+    let whole: usize = whole.into_iter().map(|(width, _)| *width).sum();
+    let room = limit.saturating_sub(whole);
+    if room >= texts.len() * MIN_TEXT {
+        lower(&mut texts, room);
+    } else {
+        lower(&mut widths.iter_mut().collect::<Vec<_>>(), limit);
+    }
+}
+
+/// Lowers the widest columns to a common width so that the sum fits.
+fn lower(widths: &mut [&mut usize], limit: usize) {
+    let widest = widths.iter().map(|width| **width).max().unwrap_or(0);
+    let sum = |cap: usize| widths.iter().map(|width| (**width).min(cap)).sum::<usize>();
     if sum(widest) <= limit {
         return;
     }
@@ -109,7 +133,7 @@ fn fit(widths: &mut [usize], limit: usize) {
         }
     }
     for width in widths {
-        *width = (*width).min(low);
+        **width = (**width).min(low);
     }
 }
 
@@ -127,7 +151,7 @@ fn write_row(
         let text = clip(cell, *width);
         let padding = " ".repeat(width.saturating_sub(text.width()));
         match align {
-            Align::Left => {
+            Align::Left | Align::Whole => {
                 line.push_str(&text);
                 line.push_str(&padding);
             }
@@ -192,6 +216,33 @@ mod tests {
         assert_eq!(text.lines().last(), Some("0123456789012345…  7"));
         let text = render(&[["日本語日本語日本語", "7"]], Some(14));
         assert_eq!(text.lines().last(), Some("日本語日本…  7"));
+    }
+
+    #[test]
+    fn times_and_numbers_are_cut_only_when_texts_are_short() {
+        let columns = || {
+            vec![
+                ("time".to_owned(), Align::Whole),
+                ("text".to_owned(), Align::Left),
+                ("n".to_owned(), Align::Right),
+            ]
+        };
+        let row = [
+            "2026-11-21T02:00:00Z",
+            "a text of some length",
+            "1234567890",
+        ]
+        .map(str::to_owned);
+        let last = |limit| {
+            let mut table = Table::new(columns(), Some(limit));
+            let mut out = Vec::new();
+            table.push(&row, &mut out).unwrap();
+            table.finish(&mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            text.lines().last().unwrap().to_owned()
+        };
+        assert_eq!(last(45), "2026-11-21T02:00:00Z  a text of …  1234567890");
+        assert_eq!(last(30), "2026-11…  a text …  1234567…");
     }
 
     #[test]

@@ -276,6 +276,102 @@ fn the_help_of_every_command_is_known() {
 
     ----- stderr -----
     "#);
+    #[cfg(feature = "query")]
+    snapshot!(env, ["query", "--help"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    Answer a question about a trace in SQL
+
+    Tables are `events` (one row for each observed change), `versions`, `objects`, `changes`, a view for
+    each kind (`pods`, `nodes`, …), `coverage` (what was observed and what not) and more; `SHOW TABLES`
+    and `DESCRIBE events` tell them. `FROM pods AS OF '10m'` is as it stood then. The dialect is that of
+    Postgres: `object -> 'spec' ->> 'nodeName'` reaches into objects. Several traces are named, and
+    their tables are `prod.events` and so on. A query can only read.
+
+    Without a statement there is a prompt: statements end with `;`, Tab completes, `\?` is help. If
+    standard input is no terminal, statements are read from there.
+
+    Usage: kymo query [OPTIONS] <TRACE> [SQL]
+           kymo query [OPTIONS] <NAME=TRACE>... [SQL]
+
+    Arguments:
+      [TRACE> <SQL]...
+              The trace, or several as NAME=TRACE; and then the statement, if it is not to be read from
+              elsewhere
+
+    Options:
+      -f, --file <FILE>
+              Read statements from this file; `-` is standard input
+
+          --query <NAME>
+              Ask a query that kymo ships
+
+          --list
+              List the queries that kymo ships, with their questions
+
+      -p, --param <NAME=VALUE>
+              The value of `$NAME` in the statement
+
+          --format <FORMAT>
+              How to write the answer; the ending of --output says it too [default: table]
+
+              Possible values:
+              - table:    A table for people, cut to the width of the terminal
+              - expanded: A line for each value, with the name of its column
+              - csv:      Comma-separated values with a header
+              - json:     One JSON array of objects
+              - ndjson:   One JSON object a line
+              - parquet:  A Parquet file
+              - arrow:    An Arrow IPC file
+
+      -o, --output <FILE>
+              Write the answer to this new file
+
+          --wide
+              Do not cut a table to the width of the terminal
+
+          --raw
+              Write control characters and, in CSV, formulas as they are
+
+          --memory-limit <SIZE>
+              Memory to stay under; what does not fit goes to temporary files
+
+          --timeout <DURATION>
+              Stop a query that takes longer
+
+          --unsafe-sql
+              For experts: allow CREATE VIEW, CREATE TABLE, CREATE EXTERNAL TABLE and DROP within the
+              session, SET, and COPY to new files
+              
+              A statement can then read any file that you can read, write new ones, and use more memory
+              than its limit. Traces are never changed. Do not run statements of others with it.
+
+          --no-history
+              Do not keep what is typed at the prompt
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Global options:
+          --color <WHEN>
+              When to colour messages
+
+              Possible values:
+              - auto:   On a terminal, unless `NO_COLOR` is set
+              - always: Always
+              - never:  Never
+              
+              [default: auto]
+
+      -q, --quiet
+              Say only what is wrong
+
+      -v, --verbose...
+              Say more of what happens; twice: still more
+
+    ----- stderr -----
+    "#);
     snapshot!(env, ["export", "parquet", "--help"], @r#"
     success: true
     exit_code: 0
@@ -388,12 +484,43 @@ fn a_plugin_of_kubectl_goes_by_its_name() {
     let env = TestEnv::new();
     let plugin = env.path("kubectl-kymo");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kymo"), &plugin).unwrap();
-    let output = std::process::Command::new(plugin)
+    let output = std::process::Command::new(&plugin)
         .arg("--help")
         .output()
         .unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("Usage: kubectl kymo "), "{help}");
+    let verbs = [
+        "record",
+        "import auto",
+        "export parquet",
+        "inspect",
+        #[cfg(feature = "query")]
+        "query",
+        "check",
+        "repair",
+        "rbac",
+        "completions",
+    ];
+    for verb in verbs {
+        let output = std::process::Command::new(&plugin)
+            .args(verb.split(' '))
+            .arg("--help")
+            .output()
+            .unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let usage: Vec<&str> = help
+            .lines()
+            .skip_while(|line| !line.starts_with("Usage: "))
+            .take_while(|line| !line.is_empty())
+            .map(|line| line.trim_start_matches("Usage: ").trim_start())
+            .collect();
+        assert!(!usage.is_empty(), "{help}");
+        for line in usage {
+            let start = format!("kubectl kymo {verb} [OPTIONS]");
+            assert!(line.starts_with(&start), "{line}");
+        }
+    }
 }
 
 #[test]

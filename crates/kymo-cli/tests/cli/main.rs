@@ -18,3 +18,5 @@ mod record;
 #[cfg(feature = "query")]
 mod script;
 mod survival;
+#[cfg(feature = "query")]
+mod unsafe_sql;

@@ -263,7 +263,7 @@ fn files_and_shipped_queries_are_run() {
     ----- stderr -----
     error: no value for the parameter `$at`
          |
-      16 |   FROM pods AS OF $at
+      15 |   FROM pods AS OF $at
          |                   ^
     hint: `node-balance` takes at (a time, such as `10m` after the start or `-0s` for the end)
     "#);
@@ -284,7 +284,7 @@ fn files_and_shipped_queries_are_run() {
     ----- stderr -----
     error: no value for the parameter `$at`
          |
-      16 |   FROM pods AS OF $at
+      15 |   FROM pods AS OF $at
          |                   ^
     hint: `node-balance` takes at (a time, such as `10m` after the start or `-0s` for the end)
     "#);

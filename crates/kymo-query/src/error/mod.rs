@@ -85,6 +85,24 @@ pub enum Error {
         /// Where.
         position: Option<Position>,
     },
+    /// A field of a struct that is not there.
+    #[error("no field `{name}`{}", did_you_mean(nearest.as_deref()))]
+    UnknownField {
+        /// The name as it was written.
+        name: String,
+        /// The field that was probably meant.
+        nearest: Option<String>,
+        /// Where.
+        position: Option<Position>,
+    },
+    /// A table was asked AS OF a time, and its rows do not hold for a time.
+    #[error("`{name}` cannot be asked AS OF a time: its rows do not hold for a while")]
+    NoValidity {
+        /// The table.
+        name: String,
+        /// Where.
+        position: Option<Position>,
+    },
     /// No function has this name.
     #[error("no function `{name}`{}", did_you_mean(nearest.as_deref()))]
     UnknownFunction {
@@ -206,6 +224,8 @@ impl Error {
             | Self::UnknownTable { .. }
             | Self::UnknownColumn { .. }
             | Self::UnknownFunction { .. }
+            | Self::UnknownField { .. }
+            | Self::NoValidity { .. }
             | Self::Parameter { .. }
             | Self::Statement { .. }
             | Self::Evaluation { .. }
@@ -229,6 +249,8 @@ impl Error {
             | Self::UnknownTable { position, .. }
             | Self::UnknownColumn { position, .. }
             | Self::UnknownFunction { position, .. }
+            | Self::UnknownField { position, .. }
+            | Self::NoValidity { position, .. }
             | Self::Parameter { position, .. }
             | Self::Statement { position, .. } => *position,
             _ => None,
@@ -240,6 +262,7 @@ impl Error {
         match self {
             Self::UnknownTable { name, .. }
             | Self::UnknownColumn { name, .. }
+            | Self::NoValidity { name, .. }
             | Self::UnknownFunction { name, .. } => name.chars().count().max(1),
             _ => 1,
         }
@@ -251,6 +274,13 @@ impl Error {
             Self::UnknownTable { .. } => Some("`SHOW TABLES` lists the tables"),
             Self::UnknownColumn { .. } => Some("`DESCRIBE events` lists the columns of a table"),
             Self::UnknownFunction { .. } => Some("`SHOW FUNCTIONS` lists the functions"),
+            Self::UnknownField { .. } => Some(
+                "`condition` has `status`, `reason`, `message` and times; `SHOW FUNCTIONS` tells of others",
+            ),
+            Self::NoValidity { .. } => Some(
+                "`versions` and the views of kinds (`pods`, `nodes`, …) can: a row of theirs holds from \
+                 `valid_from` to `valid_to`",
+            ),
             Self::Decode { .. } => Some("`kymo check` lists what is readable"),
             Self::Store { source } if source.is_corruption() => {
                 Some("`kymo check` lists what is readable")

@@ -9,6 +9,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use super::{Error, Position, nearest};
+use crate::functions::struct_fields;
 
 /// When an error of the engine arose, which says what a failed evaluation is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +182,16 @@ fn plan(message: &str, position: Option<Position>) -> Error {
         return Error::UnknownFunction {
             name: name.to_owned(),
             nearest: meant.and_then(|meant| nearest(name, [meant]).map(str::to_owned)),
+            position,
+        };
+    }
+    if let Some(name) = message
+        .strip_prefix("Field ")
+        .and_then(|rest| rest.strip_suffix(" not found in struct"))
+    {
+        return Error::UnknownField {
+            nearest: nearest(name, struct_fields()).map(str::to_owned),
+            name: name.to_owned(),
             position,
         };
     }

@@ -56,11 +56,20 @@ pub(super) fn condition() -> Arc<ScalarUDF> {
     )
 }
 
+/// The field that is a number.
+const GENERATION: &str = "observed_generation";
+
+/// Returns the fields of a condition.
+pub(super) fn field_names() -> impl Iterator<Item = &'static str> {
+    let named = TEXTS.into_iter().chain(TIMES).map(|(name, _)| name);
+    named.chain([GENERATION])
+}
+
 fn fields() -> Fields {
     let time = DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into()));
     let texts = TEXTS.map(|(name, _)| Field::new(name, DataType::Utf8, true));
     let times = TIMES.map(|(name, _)| Field::new(name, time.clone(), true));
-    let generation = Field::new("observed_generation", DataType::Int64, true);
+    let generation = Field::new(GENERATION, DataType::Int64, true);
     texts.into_iter().chain(times).chain([generation]).collect()
 }
 

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
     Signature,
 };
 
+use super::regexp;
 use crate::Error;
 
 /// Functions that are left out: from a few words they make arrays of any size, which no limit on
@@ -30,12 +31,17 @@ const LEFT_OUT: [&str; 6] = [
 type Bound = fn(&[ArrayRef]) -> Result<u64>;
 
 /// Functions whose result can be much longer than their arguments.
-const CAPPED: [(&str, Bound); 4] = [
+const CAPPED: [(&str, Bound); 6] = [
     ("repeat", length_by_argument),
     ("lpad", length_by_argument),
     ("rpad", length_by_argument),
     ("replace", length_by_matches),
+    ("concat", sum_of_lengths),
+    ("concat_ws", sum_of_lengths),
 ];
+
+/// What [`regexp`] caps.
+const REGEXP_REPLACE: &str = "regexp_replace";
 
 /// The most that one call of such a function may produce for one batch, in bytes.
 pub(super) const MOST_BYTES: u64 = 64 << 20;
@@ -52,6 +58,7 @@ pub(super) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
                     inner: function,
                     bound: *bound,
                 })),
+                None if function.name() == REGEXP_REPLACE => regexp::capped(function),
                 None => function,
             }
         })
@@ -110,6 +117,7 @@ impl ScalarUDFImpl for Capped {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        check_constants(self.name(), &args)?;
         let bytes = (self.bound)(&arrays(&args)?)?;
         if bytes > MOST_BYTES {
             return Err(Error::TooLarge {
@@ -120,6 +128,29 @@ impl ScalarUDFImpl for Capped {
             .into());
         }
         self.inner.invoke_with_args(args)
+    }
+}
+
+/// Refuses constants that are too large to be repeated for each row, which bounding them does.
+pub(super) fn check_constants(function: &str, args: &ScalarFunctionArgs) -> Result<()> {
+    let is_array = |arg: &ColumnarValue| matches!(arg, ColumnarValue::Array(_));
+    if !args.args.iter().any(is_array) {
+        return Ok(());
+    }
+    let rows = u64::try_from(args.number_rows).unwrap_or(u64::MAX);
+    let constants = args.args.iter().filter_map(|arg| match arg {
+        ColumnarValue::Scalar(scalar) => scalar.try_as_str().flatten(),
+        ColumnarValue::Array(_) => None,
+    });
+    let bytes = constants.map(|text| size(text).saturating_mul(rows)).max();
+    match bytes.filter(|bytes| *bytes > MOST_BYTES) {
+        Some(bytes) => Err(Error::TooLarge {
+            function: function.to_owned(),
+            bytes,
+            limit: MOST_BYTES,
+        }
+        .into()),
+        None => Ok(()),
     }
 }
 
@@ -154,6 +185,19 @@ fn length_by_argument(args: &[ArrayRef]) -> Result<u64> {
     Ok(bytes)
 }
 
+/// What all texts are together; `concat_ws` puts its first one between the others.
+fn sum_of_lengths(args: &[ArrayRef]) -> Result<u64> {
+    let mut bytes = 0_u64;
+    let joints = u64::try_from(args.len()).unwrap_or(u64::MAX);
+    for (index, arg) in args.iter().enumerate() {
+        let texts = cast(arg, &DataType::LargeUtf8)?;
+        let length: u64 = texts.as_string::<i64>().iter().flatten().map(size).sum();
+        let times = if index == 0 { joints } else { 1 };
+        bytes = bytes.saturating_add(length.saturating_mul(times));
+    }
+    Ok(bytes)
+}
+
 /// What the texts get longer by: for each place where the sought text is, as much as the other is
 /// longer.
 fn length_by_matches(args: &[ArrayRef]) -> Result<u64> {
@@ -178,7 +222,7 @@ fn length_by_matches(args: &[ArrayRef]) -> Result<u64> {
     Ok(bytes)
 }
 
-fn size(text: &str) -> u64 {
+pub(super) fn size(text: &str) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX)
 }
 

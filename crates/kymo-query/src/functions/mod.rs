@@ -6,11 +6,13 @@
 mod changes;
 mod condition;
 mod engine;
+mod joined;
 mod json_path;
 mod patches;
 mod pods;
 mod pointer;
 mod quantities;
+mod regexp;
 mod selector;
 mod texts;
 mod time;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::ScalarUDF;
 
+pub(crate) use self::joined::JoinPlanner;
 use crate::Span;
 
 /// Returns every scalar function but the ones for JSON access; `spans` are those of the traces by
@@ -45,6 +48,11 @@ fn own_functions(spans: BTreeMap<String, Option<Span>>) -> Vec<Arc<ScalarUDF>> {
     functions.extend(quantities::functions());
     functions.extend(patches::functions());
     functions
+}
+
+/// Returns the fields of the structs that functions give.
+pub(crate) fn struct_fields() -> impl Iterator<Item = &'static str> {
+    condition::field_names()
 }
 
 #[cfg(test)]

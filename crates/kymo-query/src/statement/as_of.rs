@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::{MOST_DEPTH, at_place};
+use super::{MOST_DEPTH, Named, at_place};
 use crate::Error;
 use crate::error::{Phase, translate};
 
@@ -111,13 +111,18 @@ fn drop_system_time(kept: &mut Vec<TokenWithSpan>) -> Option<Location> {
     Some(place)
 }
 
-/// Puts subqueries in place of the tables of which a time was asked, and of `state_at(time)`.
-pub(super) fn put(node: &mut impl VisitMut, times: Times) -> Result<(), Error> {
-    let mut rewriter = Rewriter { times };
+/// Puts subqueries in place of the tables of which a time was asked, and of `state_at(time)`;
+/// returns the tables.
+pub(super) fn put(node: &mut impl VisitMut, times: Times) -> Result<Vec<Named>, Error> {
+    let mut rewriter = Rewriter {
+        times,
+        asked: Vec::new(),
+    };
     if let ControlFlow::Break(error) = node.visit(&mut rewriter) {
         return Err(error);
     }
-    nothing_left(rewriter.times)
+    nothing_left(rewriter.times)?;
+    Ok(rewriter.asked)
 }
 
 /// Fails where a time belongs to no table.
@@ -133,6 +138,7 @@ pub(super) fn nothing_left(times: Times) -> Result<(), Error> {
 
 struct Rewriter {
     times: Times,
+    asked: Vec<Named>,
 }
 
 impl VisitorMut for Rewriter {
@@ -161,7 +167,10 @@ impl Rewriter {
         };
         let asked = self.times.remove(&last.span.start);
         let (table, time) = match (asked, args) {
-            (Some(asked), None) => (name.clone(), asked.time),
+            (Some(asked), None) => {
+                self.asked.push(Named::new(name));
+                (name.clone(), asked.time)
+            }
             (Some(asked), Some(_)) => {
                 return Err(at_place("a function has no AS OF", asked.place));
             }
@@ -297,7 +306,7 @@ mod tests {
         } else {
             Parameters::new()
         };
-        Ok(ReadStatement::parse(text, &parameters)?
+        Ok(ReadStatement::parse(text, &parameters, None)?
             .statement
             .to_string())
     }
@@ -368,7 +377,7 @@ mod tests {
         }
         assert!(rewritten("SELECT 1 FROM pods AS OF").is_err());
         let text = "SELECT 1\nFROM pods AS OF $when";
-        let error = ReadStatement::parse(text, &Parameters::new()).unwrap_err();
+        let error = ReadStatement::parse(text, &Parameters::new(), None).unwrap_err();
         assert_eq!(
             error.position(),
             Some(Position {

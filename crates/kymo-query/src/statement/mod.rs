@@ -1,6 +1,8 @@
 //! Which statements are run: one at a time, and only those that read.
 
 mod as_of;
+mod expert;
+mod fields;
 mod reader;
 pub(crate) mod typed;
 
@@ -8,7 +10,7 @@ use std::ops::ControlFlow;
 
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::DataFusionError;
-use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::parser::{CopyToSource, DFParserBuilder, Statement};
 use datafusion::sql::sqlparser::ast::{
     ObjectName, Query, Select, Statement as SqlStatement, TableFactor, Visit, Visitor,
 };
@@ -22,6 +24,7 @@ use datafusion::sql::sqlparser::tokenizer::{
 pub use self::reader::{SqlPart, SqlReader};
 
 use self::as_of::Times;
+pub(crate) use self::expert::Guard;
 use crate::error::{Phase, translate};
 use crate::{Error, Parameters, Position, parameters};
 
@@ -40,12 +43,16 @@ const NO_FILES: &str = "a query reads the traces it was given, never a file that
 /// A statement that may be run.
 #[derive(Debug)]
 pub(crate) struct ReadStatement {
+    /// Whether it does nothing but read.
+    pub(crate) only_reads: bool,
     /// What the engine plans.
     pub(crate) statement: Statement,
     /// The tables it names.
     pub(crate) relations: Vec<Named>,
     /// The table functions it calls.
     pub(crate) table_functions: Vec<Named>,
+    /// The tables of which it asks a time.
+    pub(crate) as_of: Vec<Named>,
 }
 
 /// A name in a statement.
@@ -72,8 +79,13 @@ impl Named {
 }
 
 impl ReadStatement {
-    /// Parses a text that must hold one statement that only reads, with values for its `$name`s.
-    pub(crate) fn parse(text: &str, parameters: &Parameters) -> Result<Self, Error> {
+    /// Parses a text that must hold one statement that only reads, with values for its `$name`s;
+    /// with a guard it may do what the guard permits.
+    pub(crate) fn parse(
+        text: &str,
+        parameters: &Parameters,
+        guard: Option<&Guard>,
+    ) -> Result<Self, Error> {
         if let Some(error) = is_too_long(text) {
             return Err(error);
         }
@@ -89,16 +101,27 @@ impl ReadStatement {
                 reason: "statements are run one at a time",
             });
         }
-        if let Some(sql) = sql_of(&mut statement) {
-            as_of::put(sql, times)?;
-        }
+        let mut as_of = Vec::new();
+        with_sql(&mut statement, |sql| {
+            let Some(sql) = sql else {
+                return as_of::nothing_left(times);
+            };
+            fields::name(sql);
+            as_of = as_of::put(sql, times)?;
+            Ok(())
+        })?;
         let mut reader = Reader::default();
-        check(&statement, &mut reader)?;
-        parameters::bind(&mut statement, parameters)?;
+        let only_reads = match check(&statement, guard, &mut reader)? {
+            Does::Read => true,
+            Does::More => false,
+        };
+        with_sql(&mut statement, |sql| parameters::bind(sql, parameters))?;
         Ok(Self {
+            only_reads,
             statement,
             relations: reader.relations,
             table_functions: reader.table_functions,
+            as_of,
         })
     }
 }
@@ -166,12 +189,26 @@ pub(crate) fn parse_definition(text: &str) -> Result<Statement, DataFusionError>
     statement.ok_or_else(|| internal_datafusion_err!("a relation without a definition"))
 }
 
-/// Returns the statement of SQL, explained or not.
-fn sql_of(statement: &mut Statement) -> Option<&mut SqlStatement> {
+/// Changes the statement of SQL that another one is, explains or copies, if there is one.
+fn with_sql(
+    statement: &mut Statement,
+    change: impl FnOnce(Option<&mut SqlStatement>) -> Result<(), Error>,
+) -> Result<(), Error> {
     match statement {
-        Statement::Statement(sql) => Some(sql),
-        Statement::Explain(explain) => sql_of(&mut explain.statement),
-        _ => None,
+        Statement::Statement(sql) => change(Some(sql)),
+        Statement::Explain(explain) => with_sql(&mut explain.statement, change),
+        Statement::CopyTo(copy) => {
+            let CopyToSource::Query(query) = &mut copy.source else {
+                return change(None);
+            };
+            let mut sql = SqlStatement::Query(query.clone());
+            change(Some(&mut sql))?;
+            if let SqlStatement::Query(changed) = sql {
+                *query = changed;
+            }
+            Ok(())
+        }
+        Statement::CreateExternalTable(_) | Statement::Reset(_) => change(None),
     }
 }
 
@@ -185,7 +222,39 @@ fn at_place(message: &str, place: Location) -> Error {
     }
 }
 
-fn check(statement: &Statement, reader: &mut Reader) -> Result<(), Error> {
+/// What a statement does.
+enum Does {
+    /// It reads the traces.
+    Read,
+    /// It changes the session or writes a file.
+    More,
+}
+
+fn check(statement: &Statement, guard: Option<&Guard>, reader: &mut Reader) -> Result<Does, Error> {
+    match (statement, guard) {
+        (Statement::CopyTo(copy), Some(guard)) => {
+            guard.check_copy(copy)?;
+            if let CopyToSource::Query(query) = &copy.source {
+                visited(query.visit(reader))?;
+            }
+            Ok(Does::More)
+        }
+        (Statement::CreateExternalTable(table), Some(_)) => {
+            for location in &table.locations {
+                Guard::check_location(location)?;
+            }
+            Ok(Does::More)
+        }
+        (Statement::Reset(_), Some(_)) => Ok(Does::More),
+        (Statement::Statement(sql), Some(_)) if Guard::permits(sql) => {
+            visited(sql.visit(reader))?;
+            Ok(Does::More)
+        }
+        _ => check_reads(statement, reader).map(|()| Does::Read),
+    }
+}
+
+fn check_reads(statement: &Statement, reader: &mut Reader) -> Result<(), Error> {
     match statement {
         Statement::Statement(sql) => check_sql(sql, reader),
         Statement::Explain(explain) => match explain.statement.as_ref() {
@@ -209,11 +278,15 @@ fn check_sql(statement: &SqlStatement, reader: &mut Reader) -> Result<(), Error>
         | SqlStatement::ExplainTable { .. }
         | SqlStatement::ShowTables { .. }
         | SqlStatement::ShowColumns { .. }
-        | SqlStatement::ShowFunctions { .. } => match statement.visit(reader) {
-            ControlFlow::Continue(()) => Ok(()),
-            ControlFlow::Break(refusal) => Err(refusal),
-        },
+        | SqlStatement::ShowFunctions { .. } => visited(statement.visit(reader)),
         other => Err(refused(verb(&other.to_string()))),
+    }
+}
+
+fn visited(flow: ControlFlow<Error>) -> Result<(), Error> {
+    match flow {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(refusal) => Err(refusal),
     }
 }
 
@@ -297,7 +370,7 @@ mod tests {
     use crate::ErrorKind;
 
     fn parse_one(text: &str) -> Result<ReadStatement, Error> {
-        ReadStatement::parse(text, &Parameters::new())
+        ReadStatement::parse(text, &Parameters::new(), None)
     }
 
     #[test]
@@ -360,6 +433,62 @@ mod tests {
                 other => panic!("{text}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_guard_permits_what_changes_the_session_and_nothing_else() {
+        let guard = Guard::over([]);
+        let parse = |text: &str| ReadStatement::parse(text, &Parameters::new(), Some(&guard));
+        for text in [
+            "SELECT 1",
+            "CREATE TABLE t AS SELECT 1",
+            "CREATE OR REPLACE VIEW v AS SELECT 1",
+            "DROP TABLE t",
+            "DROP VIEW IF EXISTS v",
+            "SET datafusion.execution.batch_size = 1",
+            "RESET datafusion.execution.batch_size",
+            "SHOW datafusion.execution.batch_size",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/x'",
+            "COPY (SELECT 1) TO '/nonexistent/x.csv'",
+            "COPY events TO '/nonexistent/x.csv'",
+        ] {
+            assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+        }
+        for text in [
+            "INSERT INTO t VALUES (1)",
+            "DELETE FROM t",
+            "UPDATE t SET a = 1",
+            "TRUNCATE TABLE t",
+            "CREATE SCHEMA s",
+            "CREATE FUNCTION f() RETURNS INT RETURN 1",
+            "CREATE VIEW v AS SELECT * FROM events FOR UPDATE",
+            "CREATE TABLE t AS WITH d AS (DELETE FROM events RETURNING *) SELECT * FROM d",
+            "COPY (SELECT * FROM '/etc/passwd') TO '/nonexistent/x.csv'",
+            "COPY (SELECT 1) TO '/etc/passwd'",
+            "EXPLAIN COPY (SELECT 1) TO '/nonexistent/x.csv'",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 'http://127.0.0.1/x.csv'",
+            "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION 's3://bucket/x.csv'",
+            "SELECT * FROM 'file:///etc/passwd'",
+            "SELECT 1; SELECT 2",
+            "PREPARE p AS SELECT 1",
+        ] {
+            assert!(matches!(parse(text), Err(Error::Refused { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_copy_takes_values_and_times() {
+        let guard = Guard::over([]);
+        let parameters = Parameters::from([("n".to_owned(), crate::Parameter::Number("7".into()))]);
+        let text = "COPY (SELECT $n FROM pods AS OF '5s') TO '/nonexistent/x.csv'";
+        let copy = ReadStatement::parse(text, &parameters, Some(&guard)).unwrap();
+        let copy = copy.statement.to_string();
+        assert!(
+            copy.contains("SELECT 7") && copy.contains("at('5s')"),
+            "{copy}"
+        );
+        let text = "COPY events AS OF '5s' TO '/nonexistent/x.csv'";
+        assert!(ReadStatement::parse(text, &Parameters::new(), Some(&guard)).is_err());
     }
 
     #[test]

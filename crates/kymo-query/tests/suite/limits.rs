@@ -65,6 +65,16 @@ fn a_spill_directory_that_is_not_there_is_told() {
     assert!(error.to_string().contains("/nonexistent/kymo"), "{error}");
 }
 
+/// Doubles a text thirty times.
+fn doubled(twice: &str) -> String {
+    let steps = (1..=30).map(|step| {
+        let last = step - 1;
+        format!(", t{step} AS (SELECT {twice} AS x FROM t{last})")
+    });
+    let steps: String = steps.collect();
+    format!("WITH t0 AS (SELECT name AS x FROM events){steps} SELECT length(x) FROM t30")
+}
+
 #[test]
 fn a_function_cannot_make_a_large_value_out_of_a_small_one() {
     let session = session_with(Memory::default(), Limits::default());
@@ -73,6 +83,14 @@ fn a_function_cannot_make_a_large_value_out_of_a_small_one() {
         "SELECT length(repeat(name, 100000000)) FROM events",
         "SELECT lpad('x', 2000000000)",
         "SELECT rpad(name, CAST(seq AS INT) + 100000000) FROM events",
+        "SELECT regexp_replace(repeat('x', 100000), '', repeat('y', 1000), 'g')",
+        "SELECT length(regexp_replace(repeat(name, 10000), '(.*)', repeat('\\1', 10000))) FROM events",
+        &doubled("x || x"),
+        &doubled("concat(x, x)"),
+        &doubled("concat_ws('-', x, x)"),
+        "SELECT length(repeat('x', 60000000) || name) FROM events",
+        "SELECT length(concat(name, repeat('x', 60000000))) FROM events",
+        "SELECT length(concat_ws(repeat('x', 60000000), name, kind, uid)) FROM events",
     ] {
         let error = run(&session, sql).unwrap_err();
         assert!(matches!(error, Error::TooLarge { .. }), "{sql}: {error:?}");
@@ -80,4 +98,29 @@ fn a_function_cannot_make_a_large_value_out_of_a_small_one() {
     }
     assert_eq!(run(&session, "SELECT repeat('ab', 3)").unwrap(), ["ababab"]);
     assert_eq!(run(&session, "SELECT lpad('7', 3, '0')").unwrap(), ["007"]);
+    for (sql, answer) in [
+        ("SELECT regexp_replace('aXbX', 'X', '-', 'g')", "a-b-"),
+        (
+            "SELECT regexp_replace('aXbX', '([a-z])X', '<\\1>')",
+            "<a>bX",
+        ),
+        (
+            "SELECT DISTINCT regexp_replace('b' || kind, '^b', '') = kind FROM events",
+            "true",
+        ),
+        ("SELECT 'a' || 1 || 'b'", "a1b"),
+        ("SELECT ('a' || NULL) IS NULL", "true"),
+        ("SELECT concat_ws('-', 'a', NULL, 'b')", "a-b"),
+        ("SELECT array_to_string([1] || [2], ',')", "1,2"),
+        ("SELECT ('{\"a\": \"x\"}' -> 'a') || '!'", "x!"),
+        (
+            "SELECT count(*) FROM events WHERE 'x' || kind LIKE 'x' || '%' AND name || kind = ''",
+            "0",
+        ),
+    ] {
+        assert_eq!(run(&session, sql).unwrap(), [answer], "{sql}");
+    }
+    // Most of what could be produced is not: rows are taken few at a time.
+    let long = "SELECT sum(length(regexp_replace(repeat('x', 5000) || seq, '[0-9]', repeat('y', 10000), 'g'))) > 0 FROM events";
+    assert_eq!(run(&session, long).unwrap(), ["true"]);
 }
