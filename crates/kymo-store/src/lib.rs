@@ -30,6 +30,7 @@ mod record;
 mod repair;
 mod resume;
 pub mod segment;
+mod spool;
 mod survey;
 mod trace;
 mod writer;
@@ -42,5 +43,6 @@ pub use record::{
     Committed, LiveObject, LogRecord, PlacedRecord, Resume, SessionInfo, TraceIdentity,
 };
 pub use repair::{RepairReport, repair, repair_with};
-pub use trace::{Count, Segment, Stats, Tail, Trace, pack};
+pub use spool::Spool;
+pub use trace::{Count, Segment, Stats, Tail, Trace, pack, write_file};
 pub use writer::{Writer, WriterOptions};

@@ -1,3 +1,24 @@
 //! Statements that make a trace out of a trace.
+//!
+//! A script is parsed ([`language`]), split into stages (`plan`) and run stage by stage
+//! ([`Transform`]). A stage first asks its input, in SQL, which rows its statements name; then reads
+//! it once, object by object, through a chain of steps (`step`), and writes the output. Rows that no
+//! statement names are handed on as they are.
 
+mod draft;
+mod error;
+mod insertions;
 pub mod language;
+mod lineage;
+mod pass;
+mod plan;
+mod progress;
+mod records;
+mod rows;
+mod step;
+mod times;
+mod transform;
+
+pub use error::Error;
+pub use progress::{Progress, Unwatched};
+pub use transform::{Report, Transform};

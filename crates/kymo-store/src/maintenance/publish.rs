@@ -39,6 +39,7 @@ pub(crate) fn publish(shared: &Shared, product: Product<'_>) -> Result<SegmentEn
         product.meta,
         product.known_sessions,
         &shared.options.segment,
+        |_| {},
     );
     let (summary, meta) = match written {
         Ok(written) => written,
@@ -100,24 +101,35 @@ fn replaced_files(shared: &Shared, logs: &[u32], segments: &[u32]) -> Vec<(u32, 
 }
 
 /// Writes a segment file and reads it back. The file is durable then, its name is not.
-pub(crate) fn write_and_verify<'a>(
+pub(crate) fn write_and_verify<E: From<Error>>(
     directory: &Directory,
     path: &Path,
-    rows: Box<dyn Iterator<Item = Result<Row, Error>> + Send + 'a>,
+    rows: impl Iterator<Item = Result<Row, E>>,
     mut meta: SegmentMeta,
     known_sessions: &BTreeMap<u32, SessionInfo>,
     options: &SegmentOptions,
-) -> Result<(SegmentSummary, SegmentMeta), Error> {
+    complete: impl FnOnce(&mut SegmentMeta),
+) -> Result<(SegmentSummary, SegmentMeta), E> {
     let fs = directory.fs.as_ref();
     let file = fs.create(path).map_err(Error::io("create", path))?;
     let mut output = Output::new(file);
-    let written = write_rows(&mut output, path, rows, &mut meta, known_sessions, options)?;
+    let written = write_rows(
+        &mut output,
+        path,
+        rows,
+        &mut meta,
+        known_sessions,
+        options,
+        complete,
+    )?;
     output.sync().map_err(Error::io("sync", path))?;
     let reader = open_segment_file(fs, path)?;
     let found = reader.verify().map_err(Error::segment(path))?;
-    let mismatch = |what| Error::SealMismatch {
-        path: path.to_owned(),
-        what,
+    let mismatch = |what| {
+        E::from(Error::SealMismatch {
+            path: path.to_owned(),
+            what,
+        })
     };
     if found.rows != written.rows {
         return Err(mismatch("the number of rows"));
@@ -135,14 +147,15 @@ pub(crate) fn write_and_verify<'a>(
 }
 
 /// Writes rows and the metadata that only they tell.
-fn write_rows<W: Write + Send>(
+fn write_rows<W: Write + Send, E: From<Error>>(
     output: W,
     path: &Path,
-    rows: impl Iterator<Item = Result<Row, Error>>,
+    rows: impl Iterator<Item = Result<Row, E>>,
     meta: &mut SegmentMeta,
     known_sessions: &BTreeMap<u32, SessionInfo>,
     options: &SegmentOptions,
-) -> Result<SegmentSummary, Error> {
+    complete: impl FnOnce(&mut SegmentMeta),
+) -> Result<SegmentSummary, E> {
     let mut writer =
         SegmentWriter::new(output, &meta.feeds, options.clone()).map_err(Error::segment(path))?;
     let mut counts: BTreeMap<(FeedId, EventType), u64> = BTreeMap::new();
@@ -169,5 +182,6 @@ fn write_rows<W: Write + Send>(
         .iter()
         .filter_map(|number| known_sessions.get(number).cloned())
         .collect();
-    writer.finish(meta).map_err(Error::segment(path))
+    complete(meta);
+    Ok(writer.finish(meta).map_err(Error::segment(path))?)
 }

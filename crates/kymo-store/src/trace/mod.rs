@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kymo_model::{Coverage, Feed, FeedId, Timestamp};
 
-pub use single::pack;
+pub use single::{pack, write_file};
 pub use stats::{Count, Stats};
 
 use crate::check::Finding;
@@ -196,6 +196,22 @@ impl Trace {
     /// Returns every event in the order of a segment, one after the other.
     pub fn rows(&self) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
         self.merge(false)
+    }
+
+    /// Returns every event in the order of a segment without its body, where that can be left out.
+    pub fn heads(&self) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
+        let mut sources: Vec<RowSource> = Vec::new();
+        for segment in &self.contents.segments {
+            let path = self.contents.directory.join(&segment.entry.name);
+            let heads = segment.reader.heads().map_err(Error::segment(&path))?;
+            sources.push(Box::new(
+                heads.map(move |row| row.map_err(Error::segment(&path))),
+            ));
+        }
+        if !self.contents.logs.is_empty() {
+            sources.push(Box::new(self.unsealed()?));
+        }
+        Ok(Merge::new(sources, self.feeds.clone(), false))
     }
 
     /// Merges rows of segments, each in the order of its segment, and all rows that are not sealed.

@@ -9,52 +9,102 @@ use crate::error::Error;
 use crate::fs::{Filesystem, RealFs};
 use crate::maintenance::{merge_meta, records_of, write_and_verify};
 use crate::record::SessionInfo;
-use crate::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
+use crate::segment::{Row, SegmentMeta, SegmentOptions, SegmentSummary};
 
-/// Writes everything of a trace as one sealed `.parquet` file; see [`Trace::write_single`].
+/// Writes everything of a trace as one sealed `.parquet` file; see [`write_file`].
 pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
     let fs = Arc::new(RealFs);
     Trace::open_with(fs.clone(), trace)?.write_single(fs, out, &SegmentOptions::default())
 }
 
+/// Writes rows, in the order of a segment, as one sealed `.parquet` file, which must not exist. The
+/// file gets its name when it is complete, checked and durable; after an error there is none.
+///
+/// Of `meta`, `counts`, `first_ts` and `last_ts` are found in the rows, and `sessions` keeps those
+/// that rows or records name.
+///
+/// What makes the rows may fail in ways of its own, `E`. What is only known after the last row is
+/// put into the metadata by `complete`.
+pub fn write_file<E: From<Error>>(
+    fs: Arc<dyn Filesystem>,
+    path: &Path,
+    rows: impl Iterator<Item = Result<Row, E>>,
+    meta: SegmentMeta,
+    options: &SegmentOptions,
+    complete: impl FnOnce(&mut SegmentMeta),
+) -> Result<SegmentSummary, E> {
+    if fs.kind(path).map_err(Error::io("look at", path))?.is_some() {
+        let path = path.to_owned();
+        return Err(Error::Exists { path }.into());
+    }
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let directory = Directory::new(fs, parent);
+    let sessions: BTreeMap<u32, SessionInfo> = meta
+        .sessions
+        .iter()
+        .map(|session| (session.number, session.clone()))
+        .collect();
+    let written = write_and_verify(
+        &directory, temporary, rows, meta, &sessions, options, complete,
+    );
+    let (summary, _) = match written {
+        Ok(written) => written,
+        Err(error) => {
+            drop(directory.fs.remove(temporary));
+            return Err(error);
+        }
+    };
+    directory
+        .fs
+        .rename(temporary, path)
+        .map_err(Error::io("rename", temporary))?;
+    directory.sync()?;
+    Ok(summary)
+}
+
 impl Trace {
-    /// Writes everything readable as one sealed `.parquet` file, which must not exist. The file
-    /// gets its name when it is complete, checked and durable.
+    /// Writes everything readable as one sealed `.parquet` file, as [`write_file`] does.
     pub fn write_single(
         &self,
         fs: Arc<dyn Filesystem>,
         path: &Path,
         options: &SegmentOptions,
     ) -> Result<SegmentSummary, Error> {
-        if fs.kind(path).map_err(Error::io("look at", path))?.is_some() {
-            return Err(Error::Exists {
-                path: path.to_owned(),
-            });
+        write_file(fs, path, self.merge(false)?, self.meta(), options, |_| {})
+    }
+
+    /// Puts together what all parts say of themselves.
+    pub fn meta(&self) -> SegmentMeta {
+        let (mut meta, sessions) = self.whole_meta();
+        meta.sessions = sessions.into_values().collect();
+        meta
+    }
+
+    /// Returns a digest of the whole content: of the sealed parts as they were sealed, of what is
+    /// not sealed event by event. It does not depend on where the trace lies.
+    pub fn digest(&self) -> Result<[u8; 32], Error> {
+        let mut hasher = blake3::Hasher::new();
+        for segment in self.segments() {
+            hasher.update(&segment.reader().digest());
         }
-        let mut temporary = path.as_os_str().to_owned();
-        temporary.push(".tmp");
-        let temporary = Path::new(&temporary);
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let directory = Directory::new(fs, parent);
-        let (meta, sessions) = self.whole_meta();
-        let rows = Box::new(self.merge(false)?);
-        let written = write_and_verify(&directory, temporary, rows, meta, &sessions, options);
-        let (summary, _) = match written {
-            Ok(written) => written,
-            Err(error) => {
-                drop(directory.fs.remove(temporary));
-                return Err(error);
-            }
-        };
-        directory
-            .fs
-            .rename(temporary, path)
-            .map_err(Error::io("rename", temporary))?;
-        directory.sync()?;
-        Ok(summary)
+        let mut bytes = Vec::new();
+        self.visit_tail(|row| {
+            bytes.clear();
+            bytes.extend_from_slice(&row.seq.to_le_bytes());
+            bytes.extend_from_slice(&row.event.ts.0.to_le_bytes());
+            bytes.extend_from_slice(row.event.event_type.as_str().as_bytes());
+            let body = row.event.body.as_deref().unwrap_or_default();
+            bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
+            hasher.update(&bytes).update(body);
+            Ok(())
+        })?;
+        Ok(*hasher.finalize().as_bytes())
     }
 
     /// Puts together what all parts say of themselves.

@@ -1,0 +1,132 @@
+use std::io;
+use std::path::PathBuf;
+
+use kymo_model::ObjectKey;
+use thiserror::Error;
+
+use crate::language::Place;
+
+/// Why a trace could not be transformed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A statement makes no sense for this trace.
+    #[error("{message}")]
+    Statement {
+        /// What does not fit.
+        message: String,
+        /// Where in the script.
+        place: Place,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// An expression of a statement could not be asked.
+    #[error("{source}")]
+    Condition {
+        /// What the query says.
+        source: Box<kymo_query::Error>,
+        /// Where the expression stands in the script.
+        place: Place,
+        /// In which line of the query the expression begins, from 1; those before are ours.
+        first_line: u64,
+    },
+    /// A question about the trace could not be answered.
+    #[error(transparent)]
+    Query {
+        /// What the query says.
+        source: Box<kymo_query::Error>,
+    },
+    /// The query gave what was not asked for.
+    #[error("a question of kymo's own was not answered as expected: {message}")]
+    Answer {
+        /// What differs.
+        message: String,
+    },
+    /// A patch does not fit an object.
+    #[error("the patch does not fit {kind} {}: {reason}", name_of(object))]
+    Patch {
+        /// The kind of the object.
+        kind: String,
+        /// The object.
+        object: ObjectKey,
+        /// The number of the event in the input of the statement.
+        seq: u64,
+        /// Why not.
+        reason: String,
+        /// Where the patch stands in the script.
+        place: Place,
+    },
+    /// The text of an object is not JSON.
+    #[error("event {seq}, {}: the object is not JSON: {source}", name_of(object))]
+    Object {
+        /// The number of the event.
+        seq: u64,
+        /// The object.
+        object: ObjectKey,
+        /// What the parser says.
+        source: serde_json::Error,
+    },
+    /// A time leaves the years 1677 to 2262.
+    #[error(
+        "event {seq}, {}: its time would be outside the years 1677 to 2262",
+        name_of(object)
+    )]
+    TimeOutOfRange {
+        /// The number of the event.
+        seq: u64,
+        /// The object.
+        object: ObjectKey,
+        /// The statement.
+        place: Place,
+    },
+    /// A trace could not be read or written.
+    #[error(transparent)]
+    Store {
+        /// What the store says.
+        source: Box<kymo_store::Error>,
+    },
+    /// The directory for intermediate results cannot be used.
+    #[error("cannot use `{}` for intermediate results: {source}", path.display())]
+    Workspace {
+        /// The directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The input changed while it was read.
+    #[error("the input has other events than when it was read before")]
+    Changed,
+    /// kymo failed in a way that it should not.
+    #[error("a fault in kymo: {message}")]
+    Panicked {
+        /// What it said.
+        message: String,
+    },
+    /// The work was stopped.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl From<kymo_store::Error> for Error {
+    fn from(source: kymo_store::Error) -> Self {
+        Self::Store {
+            source: Box::new(source),
+        }
+    }
+}
+
+impl From<kymo_query::Error> for Error {
+    fn from(source: kymo_query::Error) -> Self {
+        Self::Query {
+            source: Box::new(source),
+        }
+    }
+}
+
+fn name_of(object: &ObjectKey) -> String {
+    if object.namespace.is_empty() {
+        format!("`{}`", object.name)
+    } else {
+        format!("`{}/{}`", object.namespace, object.name)
+    }
+}

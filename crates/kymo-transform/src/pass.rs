@@ -1,0 +1,168 @@
+//! One reading of a trace through the steps of a stage.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kymo_model::{FeedId, GroupResource, ObjectKey};
+use kymo_store::Trace;
+use kymo_store::segment::Row;
+
+use crate::Error;
+use crate::draft::Draft;
+use crate::insertions::{Insertions, NewRow};
+use crate::progress::Progress;
+use crate::step::Chain;
+
+/// What came of a reading, once it has ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    /// Rows that were read.
+    pub(crate) read: u64,
+    /// Rows that came out.
+    pub(crate) written: u64,
+    /// Rows among them that the input does not have.
+    pub(crate) new: u64,
+    /// The feeds of which a filter left out rows.
+    pub(crate) filtered: BTreeSet<FeedId>,
+}
+
+/// Rows of a trace, as they leave the steps. `I` gives the rows of the trace in its order.
+struct Drafts<I> {
+    rows: I,
+    chain: Chain,
+    object: Option<(FeedId, ObjectKey)>,
+    ready: VecDeque<Draft>,
+    progress: Arc<dyn Progress>,
+    tally: Arc<Mutex<Tally>>,
+    ended: bool,
+}
+
+impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
+    fn new(rows: I, chain: Chain, progress: Arc<dyn Progress>, tally: Arc<Mutex<Tally>>) -> Self {
+        Self {
+            tally,
+            rows,
+            chain,
+            object: None,
+            ready: VecDeque::new(),
+            progress,
+            ended: false,
+        }
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        let mut out = Vec::new();
+        while self.ready.is_empty() && !self.ended {
+            if let Some(row) = self.rows.next().transpose()? {
+                if !self.progress.row() {
+                    return Err(Error::Stopped);
+                }
+                self.tally().read += 1;
+                let is_same = self
+                    .object
+                    .as_ref()
+                    .is_some_and(|(feed, key)| *feed == row.event.feed && *key == row.event.key);
+                if !is_same {
+                    self.chain.end_of_object(&mut out)?;
+                    self.object = Some((row.event.feed, row.event.key.clone()));
+                }
+                let ends_key = row.event.ends_key();
+                self.chain.row(Draft::new(row), &mut out)?;
+                if ends_key {
+                    self.object = None;
+                    self.chain.end_of_object(&mut out)?;
+                }
+            } else {
+                self.ended = true;
+                self.chain.end_of_object(&mut out)?;
+                let filtered = self.chain.filtered();
+                self.tally().filtered = filtered;
+            }
+            self.ready.extend(out.drain(..));
+        }
+        Ok(())
+    }
+}
+
+impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Iterator for Drafts<I> {
+    type Item = Result<Draft, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Err(error) = self.fill() {
+            self.ended = true;
+            return Some(Err(error));
+        }
+        let draft = self.ready.pop_front()?;
+        let mut tally = self.tally();
+        tally.written += 1;
+        tally.new += u64::from(draft.is_new);
+        drop(tally);
+        Some(Ok(draft))
+    }
+}
+
+/// Finds the rows that the steps add, in the order in which they add them. Bodies are not read.
+pub(crate) fn new_rows(
+    trace: &Trace,
+    chain: Chain,
+    progress: Arc<dyn Progress>,
+) -> Result<Vec<NewRow>, Error> {
+    let mut new = Vec::new();
+    let mut last: Option<(ObjectKey, u64)> = None;
+    for draft in Drafts::new(trace.heads()?, chain, progress, Arc::default()) {
+        let draft = draft?;
+        if draft.is_new {
+            let after = match &last {
+                Some((key, seq)) if *key == draft.event.key => *seq,
+                _ => 0,
+            };
+            new.push(NewRow {
+                ts: draft.event.ts,
+                feed: draft.event.feed,
+                after,
+            });
+        } else {
+            last = Some((draft.event.key, draft.source));
+        }
+    }
+    Ok(new)
+}
+
+/// Returns the rows of the output, in the order of the input's objects.
+pub(crate) fn output_rows(
+    trace: &Trace,
+    chain: Chain,
+    mut insertions: Insertions,
+    progress: Arc<dyn Progress>,
+    tally: Arc<Mutex<Tally>>,
+) -> Result<impl Iterator<Item = Result<Row, Error>> + use<>, Error> {
+    let drafts = Drafts::new(trace.rows()?, chain, progress, tally);
+    let feeds = trace.feeds().clone();
+    Ok(drafts.map(move |draft| {
+        let mut draft = draft?;
+        if insertions.is_empty() {
+            let seq = draft.source;
+            return draft.into_row(seq);
+        }
+        if draft.is_new {
+            let (seq, version) = insertions.next().ok_or(Error::Changed)?;
+            draft.set_version(version)?;
+            return draft.into_row(seq);
+        }
+        let resource: Option<GroupResource> = feeds
+            .get(&draft.event.feed)
+            .map(|feed| feed.resource.group_resource());
+        if let Some(resource) = resource.filter(|resource| insertions.widens(resource))
+            && let Some(version) = draft.event.rv.clone()
+            && let Some(version) = insertions.widened(&resource, &version)
+        {
+            draft.set_version(Some(version))?;
+        }
+        let seq = insertions.moved(draft.source);
+        draft.into_row(seq)
+    }))
+}

@@ -1,0 +1,397 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kymo_model::{Feed, FeedId, GroupResource, Timestamp};
+use kymo_query::{Limits, QuerySession, Source, Span, TraceSource};
+use kymo_store::fs::RealFs;
+use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
+use kymo_store::{Trace, write_file};
+use tempfile::TempDir;
+
+use crate::insertions::Insertions;
+use crate::language::{Action, Script, Shift, Statement, Stretch, Unit};
+use crate::lineage::{self, InputName, Origin};
+use crate::pass::{self, Tally};
+use crate::plan::{self, Bounds, Stage};
+use crate::progress::{Progress, Unwatched};
+use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
+use crate::times::TimeMap;
+use crate::{Error, records};
+
+/// A script to run on a trace.
+///
+/// The input is never changed; the output is a new trace, which exists only when all of it is
+/// written, checked and durable.
+pub struct Transform {
+    input: PathBuf,
+    script: Script,
+    seed: u64,
+    limits: Limits,
+    progress: Arc<dyn Progress>,
+}
+
+/// What came of a transform.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Report {
+    /// For each statement, in order, how many events it named; `None` where it names none.
+    pub named: Vec<Option<u64>>,
+    /// Events of the input.
+    pub read: u64,
+    /// Events of the output that no event of the input became.
+    pub new: u64,
+    /// The output.
+    pub summary: SegmentSummary,
+}
+
+/// What a stage does, found by asking its input.
+struct Work {
+    chain: Chain,
+    named: Vec<Option<u64>>,
+    /// Whether steps may add rows.
+    adds: bool,
+    slice: Option<(Timestamp, Timestamp)>,
+    map: Option<TimeMap>,
+}
+
+/// The input of a stage.
+struct Input {
+    trace: Arc<Trace>,
+    session: QuerySession,
+    span: Span,
+    feeds: Arc<BTreeMap<FeedId, Feed>>,
+}
+
+impl Transform {
+    /// Makes a transform of the trace at `input`.
+    pub fn new(input: &Path, script: Script) -> Self {
+        Self {
+            input: input.to_owned(),
+            script,
+            seed: 0,
+            limits: Limits::default(),
+            progress: Arc::new(Unwatched),
+        }
+    }
+
+    /// Sets the seed of everything that is drawn; it is 0 otherwise.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Sets what the queries of the statements may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Tells `progress` how far it is.
+    #[must_use]
+    pub fn watched_by(mut self, progress: Arc<dyn Progress>) -> Self {
+        self.progress = progress;
+        self
+    }
+
+    /// Runs the script and writes the output as one sealed file, which must not exist.
+    ///
+    /// Must be called inside a Tokio runtime.
+    pub async fn run(&self, out: &Path) -> Result<Report, Error> {
+        if out.symlink_metadata().is_ok() {
+            let path = out.to_owned();
+            return Err(kymo_store::Error::Exists { path }.into());
+        }
+        let stages = plan::stages(&self.script);
+        let workspace = workspace(out)?;
+        let mut named = vec![None; self.script.statements.len()];
+        let mut partial: BTreeSet<GroupResource> = BTreeSet::new();
+        let mut read = 0;
+        let mut new = 0;
+        let origin = Origin {
+            script: Arc::clone(&self.script.text),
+            seed: self.seed,
+            input: InputName::of(&Trace::open(&self.input)?)?,
+        };
+        let mut input = self.input.clone();
+        for (index, stage) in stages.iter().enumerate() {
+            let is_last = index + 1 == stages.len();
+            let target = if is_last {
+                out.to_owned()
+            } else {
+                workspace.path().join(format!("stage-{index}.parquet"))
+            };
+            let opened = self.open(&input)?;
+            let work = self.work(stage, &opened).await?;
+            for (statement, count) in stage.statements.iter().zip(&work.named) {
+                if let Some(slot) = named.get_mut(*statement) {
+                    *slot = *count;
+                }
+            }
+            let done = self
+                .run_stage(
+                    opened,
+                    work,
+                    &target,
+                    is_last.then(|| origin.clone()),
+                    &mut partial,
+                )
+                .await?;
+            if index == 0 {
+                read = done.1.read;
+            }
+            new += done.1.new;
+            if index > 0 {
+                // Its name is gone; what is open stays readable.
+                drop(std::fs::remove_file(&input));
+            }
+            if is_last {
+                return Ok(Report {
+                    named,
+                    read,
+                    new,
+                    summary: done.0,
+                });
+            }
+            input = target;
+        }
+        Err(Error::Statement {
+            message: "the script has no statement".to_owned(),
+            place: crate::language::Place::default(),
+            hint: None,
+        })
+    }
+
+    fn open(&self, path: &Path) -> Result<Input, Error> {
+        let trace = Arc::new(Trace::open(path)?);
+        let source = Arc::new(TraceSource::open(path)?);
+        let span = source.span().unwrap_or(Span {
+            start: Timestamp(0),
+            end: Timestamp(0),
+        });
+        let session = QuerySession::over(&[("trace".to_owned(), source)], self.limits.clone())?;
+        Ok(Input {
+            feeds: Arc::new(trace.feeds().clone()),
+            trace,
+            session,
+            span,
+        })
+    }
+
+    async fn work(&self, stage: &Stage, input: &Input) -> Result<Work, Error> {
+        let mut work = Work {
+            chain: Chain::default(),
+            named: Vec::new(),
+            adds: false,
+            slice: None,
+            map: None,
+        };
+        for index in &stage.statements {
+            if let Some(statement) = self.script.statements.get(*index) {
+                let named = statement_work(statement, input, &mut work).await?;
+                work.named.push(named);
+            }
+        }
+        if let Some(map) = work.map {
+            let place = self.script.statements.first().map(|first| first.place);
+            work.chain.steps.push(Step::Retime(Retime {
+                map,
+                place: place.unwrap_or_default(),
+            }));
+        }
+        Ok(work)
+    }
+
+    async fn run_stage(
+        &self,
+        input: Input,
+        work: Work,
+        target: &Path,
+        origin: Option<Origin>,
+        partial: &mut BTreeSet<GroupResource>,
+    ) -> Result<(SegmentSummary, Tally), Error> {
+        let insertions = if work.adds {
+            let (trace, chain) = (Arc::clone(&input.trace), work.chain.clone());
+            let progress = Arc::clone(&self.progress);
+            let new = blocking(move || pass::new_rows(&trace, chain, progress)).await?;
+            Insertions::find(&new, &input.feeds, &input.session).await?
+        } else {
+            Insertions::default()
+        };
+        let mut meta = input.trace.meta();
+        records::renumber(&mut meta, &insertions);
+        if let Some((from, to)) = work.slice {
+            records::slice(&mut meta, from, to);
+        }
+        if let Some(map) = work.map {
+            records::retime(&mut meta, map);
+        }
+        let progress = Arc::clone(&self.progress);
+        let target = target.to_owned();
+        let known = partial.clone();
+        let tally = Arc::new(Mutex::new(Tally::default()));
+        let done = blocking(move || {
+            let trace = Arc::clone(&input.trace);
+            let rows =
+                pass::output_rows(&trace, work.chain, insertions, progress, Arc::clone(&tally))?;
+            let options = if origin.is_some() {
+                SegmentOptions::default()
+            } else {
+                SegmentOptions {
+                    zstd_level: 1,
+                    verify_patches: false,
+                    ..SegmentOptions::default()
+                }
+            };
+            let mut filtered = known;
+            let summary = write_file(
+                Arc::new(RealFs),
+                &target,
+                rows,
+                meta,
+                &options,
+                |meta: &mut SegmentMeta| {
+                    let tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
+                    filtered.extend(lineage::resources(&trace, &tally.filtered));
+                    if let Some(origin) = &origin {
+                        lineage::put(meta, origin, &filtered);
+                    }
+                },
+            )?;
+            let tally = tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            Ok((summary, tally, filtered))
+        })
+        .await?;
+        let (summary, tally, filtered) = done;
+        *partial = filtered;
+        Ok((summary, tally))
+    }
+}
+
+/// Turns a statement into steps. Returns how many events it names.
+async fn statement_work(
+    statement: &Statement,
+    input: &Input,
+    work: &mut Work,
+) -> Result<Option<u64>, Error> {
+    let mut named = None;
+    let mut rows = Arc::default();
+    if let Some(selection) = plan::selection(&statement.action) {
+        let found = selection.rows(&input.session).await?;
+        named = Some(found.len());
+        rows = Arc::new(found);
+    }
+    match &statement.action {
+        Action::Delete { .. } | Action::Keep { .. } => {
+            work.chain.steps.push(Step::Filter(Filter {
+                rows,
+                keep: matches!(statement.action, Action::Keep { .. }),
+                filtered: BTreeSet::new(),
+            }));
+        }
+        Action::Slice(window) => {
+            let bounds = plan::window(window, input.span)?;
+            let from = bounds.from.unwrap_or(Timestamp(i64::MIN));
+            let to = bounds.to.unwrap_or(Timestamp(i64::MAX));
+            work.chain
+                .steps
+                .push(Step::Slice(Box::new(Slice::new(from, to))));
+            work.slice = Some((from, to));
+        }
+        Action::Patch {
+            unit,
+            patch,
+            window,
+            ..
+        } => {
+            let Bounds { from, to } = plan::window(window, input.span)?;
+            let with_edges = *unit == Unit::Objects && (from.is_some() || to.is_some());
+            work.adds |= with_edges;
+            work.chain
+                .steps
+                .push(Step::Patch(Box::new(Patch::new(Patching {
+                    document: patch.clone(),
+                    rows,
+                    from,
+                    to,
+                    with_edges,
+                    feeds: Arc::clone(&input.feeds),
+                }))));
+        }
+        Action::Stretch {
+            what: Stretch::Time,
+            factor,
+            ..
+        } => {
+            let map = work.map.get_or_insert(TimeMap {
+                origin: input.span.start.0,
+                target: input.span.start.0,
+                ..TimeMap::IDENTITY
+            });
+            let both = map
+                .stretched(factor.numerator, factor.denominator)
+                .ok_or_else(|| Error::Statement {
+                    message: "the factors together are too large to be exact".to_owned(),
+                    place: factor.place,
+                    hint: Some("use fewer digits".to_owned()),
+                })?;
+            *map = both;
+        }
+        Action::Shift(shift) => {
+            let start = input.span.start.0;
+            let target = match shift {
+                Shift::To(point) => plan::point(point, input.span)?.0,
+                Shift::By(by) => start.checked_add(*by).ok_or_else(|| Error::Statement {
+                    message: "the trace would leave the years 1677 to 2262".to_owned(),
+                    place: statement.place,
+                    hint: None,
+                })?,
+            };
+            work.map = Some(TimeMap {
+                origin: start,
+                target,
+                ..TimeMap::IDENTITY
+            });
+        }
+        _ => {
+            return Err(Error::Statement {
+                message: "this statement cannot be run yet".to_owned(),
+                place: statement.place,
+                hint: None,
+            });
+        }
+    }
+    Ok(named)
+}
+
+/// Makes the directory for what stands between two stages, beside the output.
+fn workspace(out: &Path) -> Result<TempDir, Error> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    tempfile::Builder::new()
+        .prefix(".kymo-transform-")
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(parent)
+        .map_err(|source| Error::Workspace {
+            path: parent.to_owned(),
+            source,
+        })
+}
+
+/// Does work that blocks beside the runtime's own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(Error::Panicked {
+            message: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,14 @@
+//! Scripts run on recorded traces.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail, and so may its helpers"
+)]
+
+mod filters;
+mod laws;
+mod patches;
+mod refusals;
+mod times;
+mod workbench;

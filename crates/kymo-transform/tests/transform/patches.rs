@@ -1,0 +1,126 @@
+//! Objects that are changed.
+
+use crate::workbench::{ask, ask_all, make, object, rollout, rows, try_make};
+
+#[test]
+fn a_merge_patch_changes_the_objects_it_names_and_no_others() {
+    let script =
+        r#"PATCH objects WITH MERGE '{"spec":{"schedulerName":"volcano"}}' WHERE kind = 'Pod'"#;
+    let made = make(&rollout(), script);
+    for (before, after) in rows(&rollout()).iter().zip(rows(&made.path)) {
+        if before.event.body.as_deref().is_some_and(|body| {
+            serde_json::from_slice::<serde_json::Value>(body).unwrap()["kind"] == "Pod"
+        }) {
+            let mut expected = object(before);
+            expected["spec"]["schedulerName"] = "volcano".into();
+            assert_eq!(object(&after), expected);
+        } else {
+            assert_eq!(*before, after, "byte for byte");
+        }
+    }
+}
+
+#[test]
+fn a_strategic_merge_patch_knows_the_keys_of_lists() {
+    let script = r#"PATCH objects WITH STRATEGIC
+        '{"spec":{"containers":[{"name":"web","resources":{"requests":{"cpu":"2"}}}]}}'
+        WHERE kind = 'Pod' AND name LIKE 'checkout-%'"#;
+    let container = ask(
+        &rollout(),
+        "SELECT DISTINCT object->'spec'->'containers'->0->>'name' FROM events WHERE name LIKE 'checkout-%' AND kind = 'Pod'",
+    );
+    let script = script.replace("\"web\"", &format!("{:?}", container[0]));
+    let made = make(&rollout(), &script);
+    let cpus = ask(
+        &made.path,
+        "SELECT DISTINCT cpu(object), json_length(object, 'spec', 'containers') FROM events WHERE kind = 'Pod' AND name LIKE 'checkout-%'",
+    );
+    assert_eq!(cpus, ["2.0 | 1"]);
+}
+
+#[test]
+fn a_window_has_an_event_at_each_end() {
+    let script = r#"PATCH objects WITH JSON '[{"op":"replace","path":"/spec/replicas","value":50}]'
+        WHERE kind = 'Deployment' FROM '14s' TO '20s'"#;
+    let made = make(&rollout(), script);
+    let inside = ask_all(
+        &[("a", &rollout()), ("b", &made.path)],
+        "SELECT DISTINCT object->'spec'->'replicas' FROM b.versions
+         WHERE kind = 'Deployment' AND valid_from < at('20s', 'a') AND valid_to > at('14s', 'a')",
+    );
+    assert_eq!(inside, ["{int=50}"]);
+    let edges = ask_all(
+        &[("a", &rollout()), ("b", &made.path)],
+        "SELECT ts = at('14s', 'a'), ts = at('20s', 'a'), type, certainty FROM b.events
+         WHERE kind = 'Deployment' AND certainty = 'inferred' ORDER BY seq",
+    );
+    assert_eq!(
+        edges,
+        [
+            "true | false | MODIFIED | inferred",
+            "false | true | MODIFIED | inferred"
+        ]
+    );
+    let outside = ask_all(
+        &[("a", &rollout()), ("b", &made.path)],
+        "SELECT count(*) FROM b.events AS b JOIN a.events AS a ON a.ts = b.ts AND a.uid = b.uid
+         WHERE b.kind = 'Deployment' AND (b.ts < at('14s', 'a') OR b.ts >= at('20s', 'a'))
+           AND json_get_json(a.object, 'spec') <> json_get_json(b.object, 'spec')",
+    );
+    assert_eq!(outside, ["0"]);
+}
+
+#[test]
+fn new_events_get_numbers_and_versions_between_their_neighbours() {
+    let script = r#"PATCH objects WITH MERGE '{"metadata":{"labels":{"window":"yes"}}}'
+        WHERE kind IN ('Pod', 'ReplicaSet') FROM '14s' TO '20s'"#;
+    let made = make(&rollout(), script);
+    assert!(made.report.new > 10);
+    let unordered = ask(
+        &made.path,
+        "SELECT count(*) FILTER (WHERE ts < before), count(*) FILTER (WHERE version <= last)
+         FROM (SELECT ts, lag(ts) OVER (PARTITION BY resource ORDER BY seq) AS before,
+                      CAST(resource_version AS BIGINT) AS version,
+                      lag(CAST(resource_version AS BIGINT)) OVER (PARTITION BY resource ORDER BY seq) AS last
+               FROM events WHERE kind IN ('Pod', 'ReplicaSet') AND certainty <> 'listed')",
+    );
+    assert_eq!(unordered, ["0 | 0"]);
+    let others = ask_all(
+        &[("a", &rollout()), ("b", &made.path)],
+        "SELECT count(*) FROM a.events AS a JOIN b.events AS b
+         ON a.ts = b.ts AND a.uid = b.uid AND a.resource = b.resource AND a.type = b.type
+         WHERE a.object = b.object AND a.kind NOT IN ('Pod', 'ReplicaSet')",
+    );
+    let all = ask(
+        &rollout(),
+        "SELECT count(*) FROM events WHERE kind NOT IN ('Pod', 'ReplicaSet')",
+    );
+    assert_eq!(others, all, "other resources are as they were");
+}
+
+#[test]
+fn events_of_a_window_are_patched_without_new_ones() {
+    let script = r#"PATCH events WITH MERGE '{"metadata":{"labels":{"window":"yes"}}}'
+        WHERE kind = 'Pod' FROM '14s' TO '20s'"#;
+    let made = make(&rollout(), script);
+    assert_eq!(made.report.new, 0);
+    let right = ask_all(
+        &[("a", &rollout()), ("b", &made.path)],
+        "SELECT count(*) FILTER (WHERE is_inside AND is_patched) > 10,
+                count(*) FILTER (WHERE is_inside <> is_patched)
+         FROM (SELECT kind = 'Pod' AND ts >= at('14s', 'a') AND ts < at('20s', 'a') AS is_inside,
+                 coalesce(json_get_str(object, 'metadata', 'labels', 'window') = 'yes', false) AS is_patched
+               FROM b.events)",
+    );
+    assert_eq!(right, ["true | 0"]);
+}
+
+#[test]
+fn a_patch_that_does_not_fit_names_the_object() {
+    let script =
+        r#"PATCH objects WITH JSON '[{"op":"remove","path":"/spec/nonsense"}]' WHERE kind = 'Job'"#;
+    let error = try_make(&rollout(), script, 0).err().unwrap();
+    let text = error.to_string();
+    assert!(text.contains("Job `shop/settle-accounts`"), "{text}");
+    assert!(text.contains("operation 0"), "{text}");
+}
