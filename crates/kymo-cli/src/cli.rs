@@ -62,6 +62,8 @@ enum Command {
     Inspect(commands::inspect::InspectArgs),
     #[cfg(feature = "query")]
     Query(commands::query::QueryArgs),
+    #[cfg(feature = "query")]
+    Transform(commands::transform::TransformArgs),
     Check(commands::check::CheckArgs),
     Repair(commands::repair::RepairArgs),
     Rbac(commands::rbac::RbacArgs),
@@ -99,6 +101,8 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
         Command::Inspect(args) => commands::inspect::inspect(ui, &args),
         #[cfg(feature = "query")]
         Command::Query(args) => block_on(commands::query::query(ui, &args)),
+        #[cfg(feature = "query")]
+        Command::Transform(args) => block_on(commands::transform::transform(ui, &args)),
         Command::Check(args) => commands::check::check(ui, &args),
         Command::Repair(args) => commands::repair::repair(ui, &args),
         Command::Rbac(args) => block_on(commands::rbac::rbac(ui, &args)),

@@ -73,6 +73,34 @@ impl CommandError {
     }
 }
 
+#[cfg(feature = "query")]
+impl CommandError {
+    /// Says what is wrong with a transform.
+    pub(crate) fn of_transform(error: &kymo_transform::Error) -> Self {
+        use kymo_transform::Error;
+        let kind = match error {
+            Error::Store { source } => return Self::of_store(source),
+            Error::Query { source } | Error::Condition { source, .. } => {
+                return Self::of_query(source);
+            }
+            Error::Stopped => return Self::environment("interrupted"),
+            Error::Statement { .. } | Error::Patch { .. } | Error::TimeOutOfRange { .. } => {
+                Kind::Usage
+            }
+            Error::Object { .. } => Kind::Corrupt,
+            Error::Workspace { .. } | Error::Changed => Kind::Environment,
+            _ => Kind::Bug,
+        };
+        let told = Self::of(kind, error);
+        match error {
+            Error::Statement {
+                hint: Some(hint), ..
+            } => told.hint(hint),
+            _ => told,
+        }
+    }
+}
+
 fn store_hint(error: &StoreError) -> Option<String> {
     Some(match error {
         StoreError::Locked { .. } => "end it, or use another trace".to_owned(),

@@ -2,7 +2,7 @@
 
 /// Shows a line of the statement with a mark below a place. `first` is the number of its first
 /// line in what was read.
-pub(super) fn excerpt(
+pub(crate) fn excerpt(
     sql: &str,
     first: u64,
     (line, column): (u64, u64),

@@ -11,7 +11,7 @@ use kymo_query::{Error, Parameters, QuerySession};
 use crate::answer::{AnswerWriter, Format, NewFile};
 use crate::command_error::CommandError;
 use crate::ui::Ui;
-use excerpt::excerpt;
+pub(crate) use excerpt::excerpt;
 
 /// A statement, and where it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,3 +12,5 @@ pub(crate) mod query;
 pub(crate) mod rbac;
 pub(crate) mod record;
 pub(crate) mod repair;
+#[cfg(feature = "query")]
+pub(crate) mod transform;

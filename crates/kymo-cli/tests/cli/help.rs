@@ -22,6 +22,7 @@ fn the_help_of_kymo_is_known() {
       export       Write a trace in another format
       inspect      Show what is in a trace
       query        Answer a question about a trace in SQL
+      transform    Make a new trace out of a trace with a script
       check        Read every byte of a trace and say what is wrong
       repair       Copy all that is readable of a damaged trace into a new one
       rbac         Print the least role that recording needs, or check what you may do

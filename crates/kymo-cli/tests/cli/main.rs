@@ -19,4 +19,6 @@ mod record;
 mod script;
 mod survival;
 #[cfg(feature = "query")]
+mod transform;
+#[cfg(feature = "query")]
 mod unsafe_sql;

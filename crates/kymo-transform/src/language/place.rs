@@ -2,7 +2,7 @@
 
 use kymo_query::Position;
 
-use super::{Condition, Place};
+use super::Place;
 
 impl Place {
     /// Returns the line and the column of its first character, counted from 1.
@@ -24,27 +24,20 @@ impl Place {
             .next()
             .map_or(1, |line| line.chars().count().max(1))
     }
-}
 
-impl Condition {
-    /// Returns where in the script it is that an error points at a position of a larger statement.
+    /// Returns where in the script it is that an error points at, whose position counts lines and
+    /// columns from the beginning of this place on.
     ///
-    /// `statement` is what was run, in which the condition's own text begins at byte `start`. A
-    /// position outside of that text is no place in the script.
-    pub fn place_of(
-        &self,
-        statement: &str,
-        start: usize,
-        position: Position,
-        length: usize,
-    ) -> Option<Place> {
-        let offset = byte_at(statement, position)?.checked_sub(start)?;
-        let rest = self.sql.get(offset..)?;
+    /// A position behind its end is no place.
+    pub fn within(self, text: &str, position: Position, length: usize) -> Option<Self> {
+        let own = text.get(self.start..self.end)?;
+        let offset = byte_at(own, position)?;
+        let rest = own.get(offset..)?;
         let covered: usize = rest.chars().take(length).map(char::len_utf8).sum();
-        let begin = self.place.start + offset;
-        Some(Place {
-            start: begin,
-            end: begin + covered,
+        let start = self.start + offset;
+        Some(Self {
+            start,
+            end: start + covered,
         })
     }
 }
@@ -87,21 +80,17 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_a_statement_made_of_a_condition_is_one_in_the_script() {
-        let condition = Condition {
-            sql: "knd =\n'Pod'".to_owned(),
-            place: Place { start: 30, end: 41 },
-            ..Condition::default()
-        };
-        let statement = "SELECT 1\nFROM events WHERE (knd =\n'Pod') AND x";
-        let start = statement.find("knd").unwrap();
+    fn a_position_in_an_expression_is_a_place_in_the_script() {
+        let text = "KEEP EVENTS WHERE knd =\n'µ' AND x";
+        let start = text.find("knd").unwrap();
+        let end = text.len();
         let place = |line, column, length| {
-            let position = Position { line, column };
-            condition.place_of(statement, start, position, length)
+            let place = Place { start, end }.within(text, Position { line, column }, length)?;
+            Some(&text[place.start..place.end])
         };
-        assert_eq!(place(2, 20, 3), Some(Place { start: 30, end: 33 }));
-        assert_eq!(place(3, 1, 5), Some(Place { start: 36, end: 41 }));
-        assert_eq!(place(1, 1, 1), None);
-        assert_eq!(place(3, 12, 1), None);
+        assert_eq!(place(1, 1, 3), Some("knd"));
+        assert_eq!(place(2, 1, 3), Some("'µ'"));
+        assert_eq!(place(2, 9, 7), Some("x"));
+        assert_eq!(place(3, 1, 1), None);
     }
 }

@@ -1,0 +1,111 @@
+mod script;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kymo_query::Limits;
+use kymo_transform::language::Script;
+use kymo_transform::{Progress, Report, Transform};
+use tokio_util::sync::CancellationToken;
+
+use self::script::ScriptText;
+use crate::argument;
+use crate::command_error::CommandError;
+use crate::environment;
+use crate::signal::cancel_on_signal;
+use crate::ui::{Ui, of};
+
+/// Make a new trace out of a trace with a script
+///
+/// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH and UPDATE change
+/// objects, SCALE makes more or fewer, STRETCH, SHIFT and REPEAT move time, MERGE and INSERT add.
+/// Conditions are SQL, as in `kymo query`. docs/transform.md tells what each statement does.
+///
+/// The trace is never changed. The same trace, script and seed give the same bytes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TransformArgs {
+    /// The trace to read
+    #[arg(value_name = "TRACE")]
+    trace: PathBuf,
+    /// Read statements from this file; `-` is standard input. Several are run in their order
+    #[arg(short, long = "file", value_name = "SCRIPT")]
+    files: Vec<PathBuf>,
+    /// Run this statement; several are run in their order, behind those of files
+    #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
+    statements: Vec<String>,
+    /// The trace to make, one `.parquet` file; must not exist
+    #[arg(short, long, value_name = "TRACE")]
+    output: PathBuf,
+    /// What is drawn depends on this number [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Memory for conditions to stay under; what does not fit goes to temporary files
+    #[arg(long, value_name = "SIZE", value_parser = argument::size)]
+    memory_limit: Option<u64>,
+}
+
+/// Transforms; SIGINT and SIGTERM end it without an output.
+pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), CommandError> {
+    let text = ScriptText::read(&args.files, &args.statements)?;
+    let script = text.parse()?;
+    let seed = match args.seed {
+        Some(seed) => Some(seed),
+        None => environment::seed()?,
+    };
+    let stop = CancellationToken::new();
+    cancel_on_signal(&stop)?;
+    let rows = Arc::new(Rows {
+        read: AtomicU64::new(0),
+        stop,
+    });
+    let mut limits = Limits::default();
+    if let Some(bytes) = args.memory_limit {
+        limits.memory_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    let transform = Transform::new(&args.trace, script.clone())
+        .seed(seed.unwrap_or_default())
+        .limits(limits)
+        .watched_by(Arc::clone(&rows) as Arc<dyn Progress>);
+    let line = ui.progress();
+    let mut running = std::pin::pin!(transform.run(&args.output));
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let done = loop {
+        tokio::select! {
+            biased;
+            done = &mut running => break done,
+            _ = tick.tick() => line.set(&of(rows.read.load(Ordering::Relaxed), "event")),
+        }
+    };
+    drop(line);
+    let report = done.map_err(|error| text.explain(&error))?;
+    tell(ui, args, &text, &script, &report);
+    Ok(())
+}
+
+/// Says what came of it, and which statements match nothing.
+fn tell(ui: &Ui, args: &TransformArgs, text: &ScriptText, script: &Script, report: &Report) {
+    for (statement, named) in script.statements.iter().zip(&report.named) {
+        if *named == Some(0) {
+            let statement = text.beginning(statement.place);
+            ui.warning(&format!("`{statement}` matches nothing in the trace"));
+        }
+    }
+    let (read, written) = (of(report.read, "event"), of(report.summary.rows, "event"));
+    let output = args.output.display();
+    ui.message(&format!("read {read}, wrote {written} to `{output}`"));
+}
+
+/// Counts what is read and ends the work after a signal.
+struct Rows {
+    read: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl Progress for Rows {
+    fn row(&self) -> bool {
+        self.read.fetch_add(1, Ordering::Relaxed);
+        !self.stop.is_cancelled()
+    }
+}
