@@ -47,6 +47,7 @@ mod function_help;
 mod functions;
 mod library;
 mod limits;
+mod memory;
 mod notes;
 mod object_stores;
 mod parameters;

@@ -15,7 +15,8 @@ pub struct Limits {
     pub spill_directory: Option<PathBuf>,
     /// How long a query may take, planning and reading its answer included; `None`: for ever.
     pub timeout: Option<Duration>,
-    /// How many threads one query keeps busy; `None`: one for each processor.
+    /// How many threads one query keeps busy; `None`: one for each processor. With little memory there
+    /// are fewer.
     pub threads: Option<usize>,
 }
 

@@ -12,7 +12,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::SessionStateDefaults;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::planner::ExprPlanner;
@@ -27,6 +27,7 @@ use crate::answer::{Answer, Deadline};
 use crate::catalog::{CATALOG, OnlyCatalog, Traces, belongs};
 use crate::error::{Phase, translate};
 use crate::functions::JoinPlanner;
+use crate::memory::SharedMemory;
 use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
@@ -43,9 +44,12 @@ const VALID_FROM: &str = "valid_from";
 const MOST_ROWS: usize = 2_048;
 const LEAST_ROWS: usize = 16;
 
+/// Memory that a thread needs to be of use, in bytes.
+const BYTES_FOR_READER: usize = 32 << 20;
+
 /// Memory of a thread for each row of a batch, in bytes: a sort has to have two batches of each of
 /// its runs at a time.
-const BYTES_FOR_ROW: usize = 128 << 10;
+const BYTES_FOR_ROW: usize = 256 << 10;
 
 /// SQL over one or several traces, read only.
 ///
@@ -102,7 +106,8 @@ impl QuerySession {
             traces.add(name, table::tables(name, source)?, relations)?;
         }
         let traces = Arc::new(traces);
-        let (runtime, spill) = runtime(&limits, is_unsafe)?;
+        let readers = readers(&limits);
+        let (runtime, spill) = runtime(&limits, readers, is_unsafe)?;
         let state = state(&traces, spans, runtime, &limits, is_unsafe)?;
         let context = SessionContext::new_with_state(state);
         let current = context.state_weak_ref();
@@ -308,7 +313,11 @@ fn sources(traces: &[(String, PathBuf)]) -> Result<Vec<NamedSource>, Error> {
     Ok(sources)
 }
 
-fn runtime(limits: &Limits, is_unsafe: bool) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error> {
+fn runtime(
+    limits: &Limits,
+    readers: usize,
+    is_unsafe: bool,
+) -> Result<(Arc<RuntimeEnv>, Option<TempDir>), Error> {
     let (mode, spill) = if limits.spill_bytes == 0 {
         (DiskManagerMode::Disabled, None)
     } else {
@@ -320,7 +329,7 @@ fn runtime(limits: &Limits, is_unsafe: bool) -> Result<(Arc<RuntimeEnv>, Option<
         .with_mode(mode)
         .with_max_temp_directory_size(limits.spill_bytes);
     let pool = TrackConsumersPool::new(
-        FairSpillPool::new(limits.memory_bytes),
+        SharedMemory::new(limits.memory_bytes, readers),
         std::num::NonZeroUsize::MIN.saturating_add(2),
     );
     let mut builder = RuntimeEnvBuilder::new()
@@ -334,6 +343,15 @@ fn runtime(limits: &Limits, is_unsafe: bool) -> Result<(Arc<RuntimeEnv>, Option<
         .build_arc()
         .map_err(|error| translate(error, Phase::Planning))?;
     Ok((runtime, spill))
+}
+
+/// How many threads work on one step of a plan: no more than there is memory for.
+fn readers(limits: &Limits) -> usize {
+    let threads = match limits.threads {
+        Some(threads) => threads,
+        None => SessionConfig::new().target_partitions(),
+    };
+    threads.min(limits.memory_bytes / BYTES_FOR_READER).max(1)
 }
 
 fn spill_directory(limits: &Limits) -> Result<TempDir, Error> {
@@ -366,18 +384,17 @@ fn state(
         .with_information_schema(true)
         .with_create_default_catalog_and_schema(false)
         .with_default_catalog_and_schema(CATALOG, traces.default_schema());
-    if let Some(threads) = limits.threads {
-        config = config.with_target_partitions(threads.max(1));
-    }
-    let readers = config.target_partitions();
+    let readers = readers(limits);
+    config = config.with_target_partitions(readers);
     let rows = limits.memory_bytes / readers / BYTES_FOR_ROW;
     config = config.with_batch_size(rows.clamp(LEAST_ROWS, MOST_ROWS));
     let options = config.options_mut();
     options.sql_parser.dialect = Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
-    // What each sort keeps back for merging. Sorted keys take a little more than the rows had set
-    // aside, and what the scan holds changes: all sorts together keep a quarter.
-    options.execution.sort_spill_reservation_bytes = limits.memory_bytes / 4 / readers.max(2);
+    // What a sort keeps back for merging what it spilled; the engine's own value does not fit into
+    // small pools.
+    let merging = &mut options.execution.sort_spill_reservation_bytes;
+    *merging = (*merging).min(limits.memory_bytes / 16 / readers);
     let mut builder = SessionStateBuilder::new();
     if is_unsafe {
         builder = builder
