@@ -104,6 +104,7 @@ impl Transform {
             let path = out.to_owned();
             return Err(kymo_store::Error::Exists { path }.into());
         }
+        self.check()?;
         let stages = plan::stages(&self.script);
         let workspace = workspace(out)?;
         let mut named = vec![None; self.script.statements.len()];
@@ -162,6 +163,21 @@ impl Transform {
             place: crate::language::Place::default(),
             hint: None,
         })
+    }
+
+    /// Refuses what cannot be run before anything is.
+    fn check(&self) -> Result<(), Error> {
+        for statement in &self.script.statements {
+            if statement.explain || !runs(&statement.action) {
+                let message = if statement.explain {
+                    "EXPLAIN cannot be run yet"
+                } else {
+                    "this statement cannot be run yet"
+                };
+                return Err(cannot(statement, message));
+            }
+        }
+        Ok(())
     }
 
     fn open(&self, path: &Path) -> Result<Input, Error> {
@@ -270,6 +286,29 @@ impl Transform {
     }
 }
 
+fn runs(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Delete { .. }
+            | Action::Keep { .. }
+            | Action::Slice(_)
+            | Action::Patch { .. }
+            | Action::Shift(_)
+            | Action::Stretch {
+                what: Stretch::Time,
+                ..
+            }
+    )
+}
+
+fn cannot(statement: &Statement, message: &str) -> Error {
+    Error::Statement {
+        message: message.to_owned(),
+        place: statement.place,
+        hint: Some("docs/transform.md tells which statements run".to_owned()),
+    }
+}
+
 /// Turns a statement into steps. Returns how many events it names.
 async fn statement_work(
     statement: &Statement,
@@ -355,13 +394,7 @@ async fn statement_work(
                 ..TimeMap::IDENTITY
             });
         }
-        _ => {
-            return Err(Error::Statement {
-                message: "this statement cannot be run yet".to_owned(),
-                place: statement.place,
-                hint: None,
-            });
-        }
+        _ => return Err(cannot(statement, "this statement cannot be run yet")),
     }
     Ok(named)
 }

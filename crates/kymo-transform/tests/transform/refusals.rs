@@ -51,3 +51,11 @@ fn times_that_cannot_be_held_are_refused() {
     let text = refusal("SHIFT TIME TO '2262-04-11T23:47:00Z'");
     assert!(text.contains("1677 to 2262"), "{text}");
 }
+
+#[test]
+fn what_cannot_be_run_is_refused_before_anything_is() {
+    let text = refusal("DELETE FROM EVENTS WHERE 1 / 0 = 1; REPEAT 2 TIMES");
+    assert_eq!(text, "this statement cannot be run yet");
+    let text = refusal("EXPLAIN STRETCH TIME BY 2");
+    assert_eq!(text, "EXPLAIN cannot be run yet");
+}
