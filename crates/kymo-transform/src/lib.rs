@@ -15,6 +15,8 @@ mod plan;
 mod progress;
 mod records;
 mod rows;
+mod scale;
+mod sorted;
 mod step;
 mod times;
 mod transform;

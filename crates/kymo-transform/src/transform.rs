@@ -6,18 +6,23 @@ use kymo_model::{Feed, FeedId, GroupResource, Timestamp};
 use kymo_query::{Limits, QuerySession, Source, Span, TraceSource};
 use kymo_store::fs::RealFs;
 use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
-use kymo_store::{Trace, write_file};
+use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::insertions::Insertions;
-use crate::language::{Action, Script, Shift, Statement, Stretch, Unit};
+use crate::language::{Action, Scale, Script, Shift, Statement, Stretch, Unit};
 use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
 use crate::plan::{self, Bounds, Stage};
 use crate::progress::{Progress, Unwatched};
+use crate::scale::{self, ScaleStep};
+use crate::sorted::Sorted;
 use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
 use crate::times::TimeMap;
 use crate::{Error, records};
+
+/// Memory for rows that are sorted again, in bytes.
+const SPOOL_BYTES: usize = 96 << 20;
 
 /// A script to run on a trace.
 ///
@@ -137,6 +142,7 @@ impl Transform {
                     work,
                     &target,
                     is_last.then(|| origin.clone()),
+                    workspace.path(),
                     &mut partial,
                 )
                 .await?;
@@ -206,7 +212,7 @@ impl Transform {
         };
         for index in &stage.statements {
             if let Some(statement) = self.script.statements.get(*index) {
-                let named = statement_work(statement, input, &mut work).await?;
+                let named = statement_work(statement, self.seed, input, &mut work).await?;
                 work.named.push(named);
             }
         }
@@ -226,6 +232,7 @@ impl Transform {
         work: Work,
         target: &Path,
         origin: Option<Origin>,
+        workspace: &Path,
         partial: &mut BTreeSet<GroupResource>,
     ) -> Result<(SegmentSummary, Tally), Error> {
         let insertions = if work.adds {
@@ -248,10 +255,14 @@ impl Transform {
         let target = target.to_owned();
         let known = partial.clone();
         let tally = Arc::new(Mutex::new(Tally::default()));
+        let workspace = workspace.to_owned();
         let done = blocking(move || {
             let trace = Arc::clone(&input.trace);
+            let renames = work.chain.renames();
             let rows =
                 pass::output_rows(&trace, work.chain, insertions, progress, Arc::clone(&tally))?;
+            let spool = Spool::new(&workspace, Arc::clone(&input.feeds), SPOOL_BYTES);
+            let rows = Sorted::new(rows, renames, spool, Arc::clone(&input.feeds));
             let options = if origin.is_some() {
                 SegmentOptions::default()
             } else {
@@ -294,6 +305,7 @@ fn runs(action: &Action) -> bool {
             | Action::Slice(_)
             | Action::Patch { .. }
             | Action::Shift(_)
+            | Action::Scale(Scale::Workload { .. })
             | Action::Stretch {
                 what: Stretch::Time,
                 ..
@@ -312,6 +324,7 @@ fn cannot(statement: &Statement, message: &str) -> Error {
 /// Turns a statement into steps. Returns how many events it names.
 async fn statement_work(
     statement: &Statement,
+    seed: u64,
     input: &Input,
     work: &mut Work,
 ) -> Result<Option<u64>, Error> {
@@ -323,6 +336,24 @@ async fn statement_work(
         rows = Arc::new(found);
     }
     match &statement.action {
+        Action::Scale(Scale::Workload {
+            workload,
+            amount,
+            ramp,
+        }) => {
+            let order = scale::Order {
+                workload,
+                amount: *amount,
+                ramp: *ramp,
+                seed,
+            };
+            let fleet = scale::plan(&order, input.span, &input.session).await?;
+            named = Some(fleet.named);
+            work.adds = true;
+            work.chain
+                .steps
+                .push(Step::Scale(Box::new(ScaleStep::new(Arc::new(fleet)))));
+        }
         Action::Delete { .. } | Action::Keep { .. } => {
             work.chain.steps.push(Step::Filter(Filter {
                 rows,

@@ -16,6 +16,7 @@ use kymo_model::FeedId;
 
 use crate::Error;
 use crate::draft::Draft;
+use crate::scale::ScaleStep;
 
 /// One thing that is done to rows. The rows of an object come in order, one object after the other.
 ///
@@ -27,6 +28,7 @@ pub(crate) enum Step {
     Slice(Box<Slice>),
     Patch(Box<Patch>),
     Retime(Retime),
+    Scale(Box<ScaleStep>),
 }
 
 impl Step {
@@ -44,6 +46,7 @@ impl Step {
                 Ok(())
             }
             Self::Patch(patch) => patch.row(draft, out),
+            Self::Scale(scale) => scale.row(draft, out),
             Self::Retime(retime) => {
                 out.push(retime.row(draft)?);
                 Ok(())
@@ -60,6 +63,7 @@ impl Step {
                 Ok(())
             }
             Self::Patch(patch) => patch.end_of_object(out),
+            Self::Scale(scale) => scale.end_of_object(out),
         }
     }
 }
@@ -78,6 +82,13 @@ impl Chain {
             _ => None,
         });
         filters.flatten().copied().collect()
+    }
+
+    /// Returns the plurals of resources whose rows may leave under other names than they came, so
+    /// that they must be sorted again.
+    pub(crate) fn renames(&self) -> &'static [&'static str] {
+        let renames = self.steps.iter().any(|step| matches!(step, Step::Scale(_)));
+        if renames { &["events", "pods"] } else { &[] }
     }
 
     /// Takes the next row of the present object.

@@ -10,5 +10,6 @@ mod filters;
 mod laws;
 mod patches;
 mod refusals;
+mod scale;
 mod times;
 mod workbench;

@@ -99,3 +99,12 @@ pub(crate) fn rows(path: &Path) -> Vec<Row> {
 pub(crate) fn object(row: &Row) -> serde_json::Value {
     serde_json::from_slice(row.event.body.as_ref().unwrap()).unwrap()
 }
+
+/// Returns what breaks the rules of a legal trace.
+pub(crate) fn violations(path: &Path) -> Vec<String> {
+    let found = kymo_query::rules::check(path).unwrap();
+    found
+        .iter()
+        .map(|violation| format!("{violation:?}"))
+        .collect()
+}

@@ -19,9 +19,9 @@ use crate::ui::{Ui, of};
 
 /// Make a new trace out of a trace with a script
 ///
-/// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH changes objects, STRETCH
-/// and SHIFT move time. Conditions are SQL, as in `kymo query`. docs/transform.md tells what each
-/// statement does, and which do not run yet.
+/// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH changes objects, SCALE
+/// makes more or fewer pods, STRETCH and SHIFT move time. Conditions are SQL, as in `kymo query`.
+/// docs/transform.md tells what each statement does, and which do not run yet.
 ///
 /// The trace is never changed. The same trace, script and seed give the same bytes.
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,448 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use kymo_model::Timestamp;
+use kymo_query::{QuerySession, Span};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::clone::Clone;
+use super::counts::{Change, Desired, Surplus};
+use super::life::{Life, lives};
+use super::names::{self, Names};
+use super::ratio::Ratio;
+use crate::Error;
+use crate::language::{Amount, Workload};
+use crate::rows::{each_batch, literal, numbers, texts};
+
+/// What becomes of the pods of a workload and of those that own them.
+#[derive(Debug, Default)]
+pub(crate) struct Fleet {
+    pub(super) pods: Vec<Pod>,
+    pub(super) owners: Vec<Owner>,
+    /// What objects are to the workload, by uid.
+    pub(super) roles: HashMap<String, Role>,
+    /// How many events of the input are of these.
+    pub(crate) named: u64,
+}
+
+/// A recorded pod.
+#[derive(Debug)]
+pub(super) struct Pod {
+    pub(super) stays: bool,
+    pub(super) clones: Vec<Clone>,
+}
+
+/// An object that counts pods: the workload, or a `ReplicaSet` of it.
+#[derive(Debug, Default)]
+pub(super) struct Owner {
+    /// How many pods there are more than recorded.
+    pub(super) surplus: Surplus,
+    /// Of a Deployment: from when which of its `ReplicaSets` is the new one.
+    pub(super) newest: Option<Vec<(i64, usize)>>,
+    pub(super) desired: Desired,
+    /// When it is seen to write its status besides what was recorded.
+    pub(super) reports: Vec<Timestamp>,
+    pub(super) ratio: Option<Ratio>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    Pod(usize),
+    /// An Event about a pod.
+    Event(usize),
+    Owner(usize),
+}
+
+/// What a script asks for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order<'a> {
+    pub(crate) workload: &'a Workload,
+    pub(crate) amount: Amount,
+    /// Over how long clones arrive behind the pods that they are made of, in nanoseconds.
+    pub(crate) ramp: Option<i64>,
+    pub(crate) seed: u64,
+}
+
+/// Without a ramp, clones arrive so long behind the recorded pod at most, in nanoseconds.
+const ARRIVAL: i64 = 500_000_000;
+
+const KINDS: [&str; 2] = ["Deployment", "ReplicaSet"];
+
+/// Finds the workload and says what becomes of it.
+pub(crate) async fn plan(
+    order: &Order<'_>,
+    span: Span,
+    session: &QuerySession,
+) -> Result<Fleet, Error> {
+    let workload = order.workload;
+    if !KINDS.contains(&workload.kind.as_str()) {
+        return Err(wrong(
+            workload,
+            format!("a {} cannot be scaled yet", workload.kind),
+            "Deployments and ReplicaSets can",
+        ));
+    }
+    let owners = Owners::find(workload, session).await?;
+    let lives = lives(&owners.uids, session).await?;
+    let ratio = owners.ratio(order, workload)?;
+    if lives.is_empty() && ratio.numerator > 0 {
+        return Err(wrong(
+            workload,
+            format!(
+                "{} `{}/{}` has no pods in the trace from which more could be made",
+                workload.kind, workload.namespace, workload.name
+            ),
+            "pods whose owner is not in the trace are not found either",
+        ));
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(order.seed);
+    let ratio = Ratio {
+        phase: random.random_range(0..ratio.denominator.max(1)),
+        ..ratio
+    };
+    let mut names = taken(workload, session).await?;
+    let mut fleet = Fleet::default();
+    let slots = slots(&lives);
+    for (index, (life, slot)) in lives.iter().zip(&slots).enumerate() {
+        let copies = ratio.copies(*slot);
+        let siblings: Vec<&Life> = lives
+            .iter()
+            .filter(|other| other.owner == life.owner && other.start().is_some())
+            .collect();
+        let mut clones = Vec::new();
+        for copy in 1..copies {
+            let within = order.ramp.unwrap_or(ARRIVAL).max(0);
+            let offset = random.random_range(0..=within);
+            let sibling = match siblings.len() {
+                0 => None,
+                count => siblings.get(random.random_range(0..count)).copied(),
+            };
+            let mut words = vec![(life.name.clone(), names.sibling(&life.name, &mut random))];
+            for address in &life.addresses {
+                words.push((address.clone(), names.address(address)));
+            }
+            clones.push(Clone {
+                uid: names::uid(order.seed, &life.uid, copy),
+                words,
+                warp: life.warp(sibling, offset, span.end.0),
+            });
+        }
+        fleet.roles.insert(life.uid.clone(), Role::Pod(index));
+        fleet.named += life.events;
+        fleet.pods.push(Pod {
+            stays: copies > 0,
+            clones,
+        });
+    }
+    add_events(&mut fleet, workload, session).await?;
+    add_owners(&mut fleet, &owners, &lives, &slots, ratio, span);
+    Ok(fleet)
+}
+
+fn wrong(workload: &Workload, message: String, hint: &str) -> Error {
+    Error::Statement {
+        message,
+        place: workload.place,
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// Gives each pod a place among those of its owner: the lowest that is free when it comes.
+fn slots(lives: &[Life]) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|index| {
+        lives
+            .get(*index)
+            .map(|life| (life.first, life.name.clone()))
+    });
+    let mut slots = vec![0; lives.len()];
+    let mut held: BTreeMap<usize, Vec<(u64, Option<i64>)>> = BTreeMap::new();
+    for index in order {
+        let Some(life) = lives.get(index) else {
+            continue;
+        };
+        let held = held.entry(life.owner).or_default();
+        held.retain(|(_, until)| until.is_none_or(|until| until > life.first));
+        // Of one more slots than are held one is free.
+        let slot = (0..=held.len() as u64)
+            .find(|slot| held.iter().all(|(other, _)| other != slot))
+            .unwrap_or(0);
+        held.push((slot, life.inactive));
+        if let Some(place) = slots.get_mut(index) {
+            *place = slot;
+        }
+    }
+    slots
+}
+
+/// The workload and its `ReplicaSets`.
+struct Owners {
+    /// Their uids; the workloads come last.
+    uids: Vec<String>,
+    workloads: usize,
+    /// Time, owner, replicas asked for, revision.
+    history: Vec<(i64, usize, Option<u64>, Option<u64>)>,
+}
+
+impl Owners {
+    async fn find(workload: &Workload, session: &QuerySession) -> Result<Self, Error> {
+        let of = |name: &str| literal(name);
+        let sql = format!(
+            "SELECT uid FROM objects WHERE kind = {} AND namespace = {} AND name = {} ORDER BY uid",
+            of(&workload.kind),
+            of(&workload.namespace),
+            of(&workload.name),
+        );
+        let workloads = strings(session, &sql).await?;
+        if workloads.is_empty() {
+            return Err(unknown(workload, session).await?);
+        }
+        let list: Vec<String> = workloads.iter().map(|uid| literal(uid)).collect();
+        let sql = format!(
+            "SELECT uid FROM objects WHERE kind = 'ReplicaSet' AND owner_uid IN ({}) ORDER BY uid",
+            list.join(", ")
+        );
+        let mut uids = strings(session, &sql).await?;
+        let count = workloads.len();
+        uids.extend(workloads);
+        let list: Vec<String> = uids.iter().map(|uid| literal(uid)).collect();
+        let sql = format!(
+            "SELECT ts, uid, json_get_int(object, 'spec', 'replicas'), \
+             json_get_str(object, 'metadata', 'annotations', 'deployment.kubernetes.io/revision') \
+             FROM events WHERE kind IN ('ReplicaSet', {}) AND uid IN ({}) AND type <> 'DELETED' \
+             ORDER BY seq",
+            of(&workload.kind),
+            list.join(", ")
+        );
+        let mut history = Vec::new();
+        each_batch(session, &sql, |batch| {
+            let (found, revisions) = (texts(batch, 1)?, texts(batch, 3)?);
+            let rows = numbers(batch, 0)?.zip(numbers(batch, 2)?);
+            for ((ts, replicas), (uid, revision)) in rows.zip(found.iter().zip(revisions.iter())) {
+                let owner = uids.iter().position(|known| Some(known.as_str()) == uid);
+                if let (Some(ts), Some(owner)) = (ts, owner) {
+                    let replicas = replicas.and_then(|count| u64::try_from(count).ok());
+                    let revision = revision.and_then(|text| text.parse().ok());
+                    history.push((ts, owner, replicas, revision));
+                }
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Self {
+            uids,
+            workloads: count,
+            history,
+        })
+    }
+
+    fn is_workload(&self, owner: usize) -> bool {
+        owner + self.workloads >= self.uids.len()
+    }
+
+    /// Returns by how much the workload grows.
+    fn ratio(&self, order: &Order<'_>, workload: &Workload) -> Result<Ratio, Error> {
+        let (numerator, denominator) = match order.amount {
+            Amount::By(factor) => (factor.numerator, factor.denominator),
+            Amount::To(0) => (0, 1),
+            Amount::To(count) => {
+                let asked = self
+                    .history
+                    .iter()
+                    .filter(|(_, owner, ..)| self.is_workload(*owner));
+                let highest = asked.filter_map(|(_, _, replicas, _)| *replicas).max();
+                (count, highest.unwrap_or(0))
+            }
+        };
+        if denominator == 0 {
+            return Err(wrong(
+                workload,
+                format!(
+                    "{} `{}/{}` has no replicas at any time of the trace",
+                    workload.kind, workload.namespace, workload.name
+                ),
+                "there is no pod from which others could be made",
+            ));
+        }
+        Ok(Ratio {
+            numerator,
+            denominator,
+            phase: 0,
+        })
+    }
+}
+
+async fn unknown(workload: &Workload, session: &QuerySession) -> Result<Error, Error> {
+    let sql = format!(
+        "SELECT DISTINCT namespace || '/' || name FROM objects WHERE kind = {} ORDER BY 1",
+        literal(&workload.kind)
+    );
+    let known = strings(session, &sql).await?;
+    let wanted = format!("{}/{}", workload.namespace, workload.name);
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::jaro_winkler(name, &wanted), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match nearest {
+        Some((_, name)) => format!("did you mean `{name}`?"),
+        None => format!("the trace has no object of kind {}", workload.kind),
+    };
+    Ok(wrong(
+        workload,
+        format!("no {} `{wanted}` in the trace", workload.kind),
+        &hint,
+    ))
+}
+
+async fn strings(session: &QuerySession, sql: &str) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    each_batch(session, sql, |batch| {
+        found.extend(texts(batch, 0)?.iter().flatten().map(str::to_owned));
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Finds the names and addresses that pods have.
+async fn taken(workload: &Workload, session: &QuerySession) -> Result<Names, Error> {
+    let sql = format!(
+        "SELECT DISTINCT name FROM events WHERE kind = 'Pod' AND namespace = {}",
+        literal(&workload.namespace)
+    );
+    let names: HashSet<String> = strings(session, &sql).await?.into_iter().collect();
+    let sql = "SELECT DISTINCT json_get_str(object, 'status', 'podIP') FROM events \
+               WHERE kind = 'Pod'";
+    let addresses = strings(session, sql).await?.into_iter().collect();
+    Ok(Names::new(names, addresses))
+}
+
+/// Finds the Events that tell of the pods.
+async fn add_events(
+    fleet: &mut Fleet,
+    workload: &Workload,
+    session: &QuerySession,
+) -> Result<(), Error> {
+    let sql = format!(
+        "SELECT uid, coalesce(json_get_str(object, 'involvedObject', 'uid'), \
+         json_get_str(object, 'regarding', 'uid')) FROM events \
+         WHERE kind = 'Event' AND namespace = {}",
+        literal(&workload.namespace)
+    );
+    each_batch(session, &sql, |batch| {
+        let (events, about) = (texts(batch, 0)?, texts(batch, 1)?);
+        for (event, pod) in events.iter().zip(about.iter()) {
+            let role = pod.and_then(|pod| fleet.roles.get(pod)).copied();
+            if let (Some(event), Some(Role::Pod(pod))) = (event, role) {
+                fleet.roles.insert(event.to_owned(), Role::Event(pod));
+                fleet.named += 1;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn add_owners(
+    fleet: &mut Fleet,
+    owners: &Owners,
+    lives: &[Life],
+    slots: &[u64],
+    ratio: Ratio,
+    span: Span,
+) {
+    let mut changes: Vec<Change> = Vec::new();
+    for (life, pod) in lives.iter().zip(&fleet.pods) {
+        if !pod.stays {
+            changes.extend(life.changes(|ts| ts).map(|change| Change {
+                replicas: -change.replicas,
+                ready: -change.ready,
+                ..change
+            }));
+        }
+        for clone in &pod.clones {
+            changes.extend(life.changes(|ts| clone.warp.apply(ts)));
+        }
+    }
+    changes.sort_by_key(|change| change.ts);
+    for (index, uid) in owners.uids.iter().enumerate() {
+        let is_workload = owners.is_workload(index);
+        let has_sets = is_workload && owners.workloads < owners.uids.len();
+        let counts = |owner: usize| owner == index || has_sets;
+        let surplus = Surplus::of(
+            changes
+                .iter()
+                .filter(|change| counts(change.owner))
+                .copied(),
+        );
+        let owned: Vec<(&Life, u64)> = lives
+            .iter()
+            .zip(slots)
+            .filter(|(life, _)| counts(life.owner))
+            .map(|(life, slot)| (life, ratio.copies(*slot)))
+            .collect();
+        let history: Vec<(i64, u64)> = owners
+            .history
+            .iter()
+            .filter(|(_, owner, ..)| *owner == index)
+            .filter_map(|(ts, _, replicas, _)| replicas.map(|count| (*ts, count)))
+            .collect();
+        let owner = Owner {
+            reports: surplus.reports(span.end),
+            surplus,
+            newest: has_sets.then(|| newest(owners)),
+            desired: desired(&history, &owned, ratio, span),
+            ratio: Some(ratio),
+        };
+        fleet
+            .roles
+            .insert(uid.clone(), Role::Owner(fleet.owners.len()));
+        fleet.named += history.len() as u64;
+        fleet.owners.push(owner);
+    }
+}
+
+/// Finds from when which `ReplicaSet` has the highest revision.
+fn newest(owners: &Owners) -> Vec<(i64, usize)> {
+    let mut revisions: BTreeMap<usize, u64> = BTreeMap::new();
+    let mut newest: Vec<(i64, usize)> = Vec::new();
+    for (ts, owner, _, revision) in &owners.history {
+        if owners.is_workload(*owner) {
+            continue;
+        }
+        revisions.insert(*owner, revision.unwrap_or(0));
+        let highest = revisions.iter().max_by_key(|(_, revision)| **revision);
+        if let Some((owner, _)) = highest
+            && newest.last().is_none_or(|(_, last)| last != owner)
+        {
+            newest.push((*ts, *owner));
+        }
+    }
+    newest
+}
+
+/// What the replicas asked for become: the pods that are there when the next number comes, if these
+/// were as many as was asked for; or else the number times the factor.
+fn desired(history: &[(i64, u64)], owned: &[(&Life, u64)], ratio: Ratio, span: Span) -> Desired {
+    let mut steps: Vec<(i64, u64, u64)> = Vec::new();
+    let mut changes: Vec<(i64, u64)> = history.to_vec();
+    changes.dedup_by_key(|(_, count)| *count);
+    for (index, (ts, count)) in changes.iter().enumerate() {
+        let next = changes
+            .get(index + 1)
+            .map_or(span.end.0, |(next, _)| *next - 1);
+        let (alive, copies) = owned
+            .iter()
+            .filter(|(life, _)| life.is_active_at(next))
+            .fold((0, 0), |(alive, copies), (_, more)| {
+                (alive + 1, copies + more)
+            });
+        let becomes = if alive == *count {
+            copies
+        } else {
+            ratio.of(*count)
+        };
+        steps.push((*ts, *count, becomes));
+    }
+    Desired { steps }
+}

@@ -1,0 +1,18 @@
+//! More or fewer pods of a workload.
+//!
+//! Every recorded pod has a *slot* among those that its owner had at that time. A slot becomes so
+//! many copies that any number of neighbouring slots becomes that number times the factor, give or
+//! take one. The first copy is the recorded pod itself; the others are clones, with the recorded
+//! pod's life and the start of a sibling that is drawn.
+
+mod clone;
+mod counts;
+mod fleet;
+mod life;
+mod names;
+mod ratio;
+mod step;
+mod warp;
+
+pub(crate) use fleet::{Order, plan};
+pub(crate) use step::ScaleStep;

@@ -1,0 +1,194 @@
+use std::sync::Arc;
+
+use kymo_model::{Certainty, EventType, Timestamp};
+use serde_json::{Map, Value};
+
+use super::clone::event_uid;
+use super::counts::{get, set};
+use super::fleet::{Fleet, Owner, Pod, Role};
+use crate::Error;
+use crate::draft::Draft;
+
+/// Makes more or fewer pods of a workload, and lets those that count them count right.
+#[derive(Clone, Debug)]
+pub(crate) struct ScaleStep {
+    fleet: Arc<Fleet>,
+    /// The last recorded row of an owner, while it is there.
+    last: Option<(usize, Draft)>,
+    next_report: usize,
+}
+
+impl ScaleStep {
+    pub(crate) fn new(fleet: Arc<Fleet>) -> Self {
+        Self {
+            fleet,
+            last: None,
+            next_report: 0,
+        }
+    }
+
+    pub(crate) fn row(&mut self, draft: Draft, out: &mut Vec<Draft>) -> Result<(), Error> {
+        let fleet = Arc::clone(&self.fleet);
+        match fleet.roles.get(&draft.event.key.uid) {
+            None => out.push(draft),
+            Some(Role::Pod(pod)) => {
+                if let Some(pod) = fleet.pods.get(*pod) {
+                    copies(pod, draft, out, |clone, _| clone.uid.clone())?;
+                }
+            }
+            Some(Role::Event(pod)) => {
+                if let Some(pod) = fleet.pods.get(*pod) {
+                    copies(pod, draft, out, event_uid)?;
+                }
+            }
+            Some(Role::Owner(index)) => {
+                if let Some(owner) = fleet.owners.get(*index) {
+                    self.reports(Some(draft.event.ts), out)?;
+                    let is_there = !matches!(
+                        draft.event.event_type,
+                        EventType::Deleted | EventType::Unreadable
+                    );
+                    self.last = is_there.then(|| (*index, draft.clone()));
+                    out.push(fleet.counted(owner, draft)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end_of_object(&mut self, out: &mut Vec<Draft>) -> Result<(), Error> {
+        self.reports(None, out)?;
+        self.last = None;
+        self.next_report = 0;
+        Ok(())
+    }
+
+    /// Adds what an owner would have written about clones before `next`.
+    fn reports(&mut self, next: Option<Timestamp>, out: &mut Vec<Draft>) -> Result<(), Error> {
+        let Some((index, last)) = &self.last else {
+            return Ok(());
+        };
+        let fleet = Arc::clone(&self.fleet);
+        let Some(owner) = fleet.owners.get(*index) else {
+            return Ok(());
+        };
+        while let Some(report) = owner.reports.get(self.next_report) {
+            if next.is_some_and(|next| *report >= next) {
+                break;
+            }
+            self.next_report += 1;
+            if *report <= last.event.ts {
+                continue;
+            }
+            let mut draft = last.copy();
+            let event = &mut draft.event;
+            event.ts = *report;
+            event.not_before = None;
+            event.event_type = EventType::Modified;
+            event.certainty = Certainty::Inferred;
+            event.request = None;
+            out.push(fleet.counted(owner, draft)?);
+        }
+        Ok(())
+    }
+}
+
+fn copies(
+    pod: &Pod,
+    draft: Draft,
+    out: &mut Vec<Draft>,
+    uid: impl Fn(&super::clone::Clone, &str) -> String,
+) -> Result<(), Error> {
+    for clone in &pod.clones {
+        let uid = uid(clone, &draft.event.key.uid);
+        out.push(clone.row(&draft, uid)?);
+    }
+    if pod.stays {
+        out.push(draft);
+    }
+    Ok(())
+}
+
+impl Fleet {
+    /// Sets what an owner asks for and counts.
+    fn counted(&self, owner: &Owner, mut draft: Draft) -> Result<Draft, Error> {
+        let ts = draft.event.ts;
+        let (replicas, ready) = owner.surplus.at(ts);
+        let updated = owner.newest.as_ref().map(|newest| {
+            let behind = newest.partition_point(|(from, _)| *from <= ts.0);
+            let current = behind.checked_sub(1).and_then(|index| newest.get(index));
+            let current = current.and_then(|(_, owner)| self.owners.get(*owner));
+            current.map_or(0, |current| current.surplus.at(ts).0)
+        });
+        let Some(Value::Object(object)) = draft.object()? else {
+            return Ok(draft);
+        };
+        if let Some(Value::Object(spec)) = object.get_mut("spec")
+            && let Some(recorded) = spec.get("replicas").and_then(Value::as_u64)
+        {
+            let becomes = owner
+                .desired
+                .at(ts, recorded)
+                .or_else(|| owner.ratio.map(|ratio| ratio.of(recorded)));
+            if let Some(becomes) = becomes {
+                spec.insert("replicas".to_owned(), Value::from(becomes));
+            }
+        }
+        owner.annotations(object);
+        if let Some(Value::Object(status)) = object.get_mut("status") {
+            for (field, surplus) in [
+                ("replicas", replicas),
+                ("fullyLabeledReplicas", replicas),
+                ("readyReplicas", ready),
+                ("availableReplicas", ready),
+            ] {
+                let is_there = status.contains_key(field) || owner.has(field);
+                if is_there && surplus != 0 {
+                    let count = get(status, field) + surplus;
+                    set(status, field, count);
+                }
+            }
+            if let Some(updated) = updated {
+                if updated != 0 {
+                    let count = get(status, "updatedReplicas") + updated;
+                    set(status, "updatedReplicas", count);
+                }
+                if replicas != 0 || ready != 0 {
+                    let missing = get(status, "replicas") - get(status, "availableReplicas");
+                    set(status, "unavailableReplicas", missing);
+                }
+            }
+        }
+        Ok(draft)
+    }
+}
+
+/// What a Deployment writes on its `ReplicaSets`.
+const NOTES: [&str; 2] = [
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+];
+
+impl Owner {
+    /// Tells whether the kind has a count; a Deployment does not know how many are fully labeled.
+    fn has(&self, field: &str) -> bool {
+        self.newest.is_none() || field != "fullyLabeledReplicas"
+    }
+
+    fn annotations(&self, object: &mut Map<String, Value>) {
+        let Some(ratio) = self.ratio else { return };
+        let annotations = object
+            .get_mut("metadata")
+            .and_then(|metadata| metadata.get_mut("annotations"));
+        let Some(Value::Object(annotations)) = annotations else {
+            return;
+        };
+        for note in NOTES {
+            if let Some(Value::String(text)) = annotations.get_mut(note)
+                && let Ok(count) = text.parse::<u64>()
+            {
+                *text = ratio.of(count).to_string();
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kymo_model::{Feed, FeedId};
+use kymo_store::Spool;
+use kymo_store::segment::Row;
+
+use crate::Error;
+
+type Rows = Box<dyn Iterator<Item = Result<Row, kymo_store::Error>>>;
+
+/// Rows in the order of a segment, of rows that are in that order but for some resources.
+///
+/// Resources come one after the other, and a step never makes a row of another resource; so it is
+/// enough to sort the rows of one at a time.
+pub(crate) struct Sorted<I> {
+    rows: I,
+    /// The plurals of the resources that are not in order.
+    unordered: &'static [&'static str],
+    feeds: Arc<BTreeMap<FeedId, Feed>>,
+    spool: Spool,
+    ready: Option<Rows>,
+    /// The first row behind those that are sorted.
+    next: Option<Row>,
+    ended: bool,
+}
+
+impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
+    pub(crate) fn new(
+        rows: I,
+        unordered: &'static [&'static str],
+        spool: Spool,
+        feeds: Arc<BTreeMap<FeedId, Feed>>,
+    ) -> Self {
+        Self {
+            rows,
+            unordered,
+            feeds,
+            spool,
+            ready: None,
+            next: None,
+            ended: false,
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Row>, Error> {
+        if let Some(ready) = &mut self.ready {
+            if let Some(row) = ready.next().transpose()? {
+                return Ok(Some(row));
+            }
+            self.ready = None;
+        }
+        let first = match self.next.take() {
+            Some(row) => Some(row),
+            None => self.rows.next().transpose()?,
+        };
+        let Some(row) = first else {
+            return Ok(None);
+        };
+        let Some(resource) = self.unordered_resource(&row) else {
+            return Ok(Some(row));
+        };
+        self.spool.push(row)?;
+        while let Some(row) = self.rows.next().transpose()? {
+            if self.unordered_resource(&row) != Some(resource) {
+                self.next = Some(row);
+                break;
+            }
+            self.spool.push(row)?;
+        }
+        let mut sorted: Rows = Box::new(self.spool.drain()?);
+        let row = sorted.next().transpose()?;
+        self.ready = Some(sorted);
+        Ok(row)
+    }
+
+    fn unordered_resource(&self, row: &Row) -> Option<&'static str> {
+        let feed = self.feeds.get(&row.event.feed)?;
+        let plural = feed.resource.resource.as_str();
+        self.unordered.iter().copied().find(|name| *name == plural)
+    }
+}
+
+impl<I: Iterator<Item = Result<Row, Error>>> Iterator for Sorted<I> {
+    type Item = Result<Row, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let row = self.read().transpose();
+        self.ended = !matches!(row, Some(Ok(_)));
+        row
+    }
+}
