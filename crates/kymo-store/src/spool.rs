@@ -167,7 +167,7 @@ mod tests {
 
     fn row(seq: u64, name: &str) -> Row {
         let body = format!(
-            r#"{{"apiVersion":"v1","kind":"Pod","metadata":{{"name":"{name}","uid":"u-{name}"}},"n":{seq}}}"#
+            r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{name}","uid":"u-{name}"}},"n":{seq}}}"#
         );
         Row {
             seq,
