@@ -10,7 +10,7 @@ use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::insertions::Insertions;
-use crate::language::{Action, Scale, Script, Shift, Statement, Stretch, Unit};
+use crate::language::{Action, Place, Scale, Script, Shift, Statement, Stretch, Unit};
 use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
 use crate::plan::{self, Bounds, Stage};
@@ -58,6 +58,8 @@ struct Work {
     adds: bool,
     slice: Option<(Timestamp, Timestamp)>,
     map: Option<TimeMap>,
+    /// The statement that moves time.
+    moves: Place,
 }
 
 /// The input of a stage.
@@ -166,7 +168,7 @@ impl Transform {
         }
         Err(Error::Statement {
             message: "the script has no statement".to_owned(),
-            place: crate::language::Place::default(),
+            place: Place::default(),
             hint: None,
         })
     }
@@ -209,6 +211,7 @@ impl Transform {
             adds: false,
             slice: None,
             map: None,
+            moves: Place::default(),
         };
         for index in &stage.statements {
             if let Some(statement) = self.script.statements.get(*index) {
@@ -217,10 +220,9 @@ impl Transform {
             }
         }
         if let Some(map) = work.map {
-            let place = self.script.statements.first().map(|first| first.place);
             work.chain.steps.push(Step::Retime(Retime {
                 map,
-                place: place.unwrap_or_default(),
+                place: work.moves,
             }));
         }
         Ok(work)
@@ -395,6 +397,7 @@ async fn statement_work(
             factor,
             ..
         } => {
+            work.moves = statement.place;
             let map = work.map.get_or_insert(TimeMap {
                 origin: input.span.start.0,
                 target: input.span.start.0,
@@ -410,6 +413,7 @@ async fn statement_work(
             *map = both;
         }
         Action::Shift(shift) => {
+            work.moves = statement.place;
             let start = input.span.start.0;
             let target = match shift {
                 Shift::To(point) => plan::point(point, input.span)?.0,

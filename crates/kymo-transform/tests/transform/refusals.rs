@@ -47,9 +47,18 @@ fn an_output_that_exists_is_not_touched() {
 }
 
 #[test]
-fn times_that_cannot_be_held_are_refused() {
-    let text = refusal("SHIFT TIME TO '2262-04-11T23:47:00Z'");
-    assert!(text.contains("1677 to 2262"), "{text}");
+fn times_that_cannot_be_held_are_refused_with_the_statement() {
+    let script = "DELETE FROM EVENTS WHERE kind = 'Lease'; SHIFT TIME TO '2262-04-11T23:47:00Z'";
+    match try_make(&rollout(), script, 0).err() {
+        Some(error @ Error::TimeOutOfRange { place, .. }) => {
+            assert!(error.to_string().contains("1677 to 2262"), "{error}");
+            assert_eq!(
+                &script[place.start..place.end],
+                "SHIFT TIME TO '2262-04-11T23:47:00Z'"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
