@@ -1,0 +1,1 @@
+//! Objects and whole lives of objects, made from manifests and distributions.
