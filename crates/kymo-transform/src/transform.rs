@@ -1,24 +1,21 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kymo_model::{Feed, FeedId, GroupResource, Timestamp};
-use kymo_query::{Limits, QuerySession, Source, Span, TraceSource};
+use kymo_model::GroupResource;
+use kymo_query::Limits;
 use kymo_store::fs::RealFs;
 use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::insertions::Insertions;
-use crate::language::{Action, Place, Scale, Script, Shift, Statement, Stretch, Unit};
+use crate::language::{Place, Script};
 use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
-use crate::plan::{self, Bounds, Stage};
+use crate::plan::{self, Input, Work};
 use crate::progress::{Progress, Unwatched};
-use crate::scale::{self, ScaleStep};
 use crate::sorted::Sorted;
-use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
-use crate::times::TimeMap;
 use crate::{Error, records};
 
 /// Memory for rows that are sorted again, in bytes.
@@ -48,26 +45,6 @@ pub struct Report {
     pub new: u64,
     /// The output.
     pub summary: SegmentSummary,
-}
-
-/// What a stage does, found by asking its input.
-struct Work {
-    chain: Chain,
-    named: Vec<Option<u64>>,
-    /// Whether steps may add rows.
-    adds: bool,
-    slice: Option<(Timestamp, Timestamp)>,
-    map: Option<TimeMap>,
-    /// The statement that moves time.
-    moves: Place,
-}
-
-/// The input of a stage.
-struct Input {
-    trace: Arc<Trace>,
-    session: QuerySession,
-    span: Span,
-    feeds: Arc<BTreeMap<FeedId, Feed>>,
 }
 
 impl Transform {
@@ -111,7 +88,7 @@ impl Transform {
             let path = out.to_owned();
             return Err(kymo_store::Error::Exists { path }.into());
         }
-        self.check()?;
+        plan::check(&self.script)?;
         let stages = plan::stages(&self.script);
         let workspace = workspace(out)?;
         let mut named = vec![None; self.script.statements.len()];
@@ -131,8 +108,8 @@ impl Transform {
             } else {
                 workspace.path().join(format!("stage-{index}.parquet"))
             };
-            let opened = self.open(&input)?;
-            let work = self.work(stage, &opened).await?;
+            let opened = Input::open(&input, &self.limits)?;
+            let work = Work::of(stage, &self.script, self.seed, &opened).await?;
             for (statement, count) in stage.statements.iter().zip(&work.named) {
                 if let Some(slot) = named.get_mut(*statement) {
                     *slot = *count;
@@ -171,61 +148,6 @@ impl Transform {
             place: Place::default(),
             hint: None,
         })
-    }
-
-    /// Refuses what cannot be run before anything is.
-    fn check(&self) -> Result<(), Error> {
-        for statement in &self.script.statements {
-            if statement.explain || !runs(&statement.action) {
-                let message = if statement.explain {
-                    "EXPLAIN cannot be run yet"
-                } else {
-                    "this statement cannot be run yet"
-                };
-                return Err(cannot(statement, message));
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&self, path: &Path) -> Result<Input, Error> {
-        let trace = Arc::new(Trace::open(path)?);
-        let source = Arc::new(TraceSource::open(path)?);
-        let span = source.span().unwrap_or(Span {
-            start: Timestamp(0),
-            end: Timestamp(0),
-        });
-        let session = QuerySession::over(&[("trace".to_owned(), source)], self.limits.clone())?;
-        Ok(Input {
-            feeds: Arc::new(trace.feeds().clone()),
-            trace,
-            session,
-            span,
-        })
-    }
-
-    async fn work(&self, stage: &Stage, input: &Input) -> Result<Work, Error> {
-        let mut work = Work {
-            chain: Chain::default(),
-            named: Vec::new(),
-            adds: false,
-            slice: None,
-            map: None,
-            moves: Place::default(),
-        };
-        for index in &stage.statements {
-            if let Some(statement) = self.script.statements.get(*index) {
-                let named = statement_work(statement, self.seed, input, &mut work).await?;
-                work.named.push(named);
-            }
-        }
-        if let Some(map) = work.map {
-            work.chain.steps.push(Step::Retime(Retime {
-                map,
-                place: work.moves,
-            }));
-        }
-        Ok(work)
     }
 
     async fn run_stage(
@@ -297,141 +219,6 @@ impl Transform {
         *partial = filtered;
         Ok((summary, tally))
     }
-}
-
-fn runs(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Delete { .. }
-            | Action::Keep { .. }
-            | Action::Slice(_)
-            | Action::Patch { .. }
-            | Action::Shift(_)
-            | Action::Scale(Scale::Workload { .. })
-            | Action::Stretch {
-                what: Stretch::Time,
-                ..
-            }
-    )
-}
-
-fn cannot(statement: &Statement, message: &str) -> Error {
-    Error::Statement {
-        message: message.to_owned(),
-        place: statement.place,
-        hint: Some("docs/transform.md tells which statements run".to_owned()),
-    }
-}
-
-/// Turns a statement into steps. Returns how many events it names.
-async fn statement_work(
-    statement: &Statement,
-    seed: u64,
-    input: &Input,
-    work: &mut Work,
-) -> Result<Option<u64>, Error> {
-    let mut named = None;
-    let mut rows = Arc::default();
-    if let Some(selection) = plan::selection(&statement.action) {
-        let found = selection.rows(&input.session).await?;
-        named = Some(found.len());
-        rows = Arc::new(found);
-    }
-    match &statement.action {
-        Action::Scale(Scale::Workload {
-            workload,
-            amount,
-            ramp,
-        }) => {
-            let order = scale::Order {
-                workload,
-                amount: *amount,
-                ramp: *ramp,
-                seed,
-            };
-            let fleet = scale::plan(&order, input.span, &input.session).await?;
-            named = Some(fleet.named);
-            work.adds = true;
-            work.chain
-                .steps
-                .push(Step::Scale(Box::new(ScaleStep::new(Arc::new(fleet)))));
-        }
-        Action::Delete { .. } | Action::Keep { .. } => {
-            work.chain.steps.push(Step::Filter(Filter {
-                rows,
-                keep: matches!(statement.action, Action::Keep { .. }),
-                filtered: BTreeSet::new(),
-            }));
-        }
-        Action::Slice(window) => {
-            let bounds = plan::window(window, input.span)?;
-            let from = bounds.from.unwrap_or(Timestamp(i64::MIN));
-            let to = bounds.to.unwrap_or(Timestamp(i64::MAX));
-            work.chain
-                .steps
-                .push(Step::Slice(Box::new(Slice::new(from, to))));
-            work.slice = Some((from, to));
-        }
-        Action::Patch {
-            unit,
-            patch,
-            window,
-            ..
-        } => {
-            let Bounds { from, to } = plan::window(window, input.span)?;
-            let with_edges = *unit == Unit::Objects && (from.is_some() || to.is_some());
-            work.adds |= with_edges;
-            work.chain
-                .steps
-                .push(Step::Patch(Box::new(Patch::new(Patching {
-                    document: patch.clone(),
-                    rows,
-                    from,
-                    to,
-                    with_edges,
-                    feeds: Arc::clone(&input.feeds),
-                }))));
-        }
-        Action::Stretch {
-            what: Stretch::Time,
-            factor,
-            ..
-        } => {
-            work.moves = statement.place;
-            let map = work.map.get_or_insert(TimeMap {
-                origin: input.span.start.0,
-                target: input.span.start.0,
-                ..TimeMap::IDENTITY
-            });
-            let both = map
-                .stretched(factor.numerator, factor.denominator)
-                .ok_or_else(|| Error::Statement {
-                    message: "the factors together are too large to be exact".to_owned(),
-                    place: factor.place,
-                    hint: Some("use fewer digits".to_owned()),
-                })?;
-            *map = both;
-        }
-        Action::Shift(shift) => {
-            work.moves = statement.place;
-            let start = input.span.start.0;
-            let target = match shift {
-                Shift::To(point) => plan::point(point, input.span)?.0,
-                Shift::By(by) => start.checked_add(*by).ok_or_else(|| Error::Statement {
-                    message: "the trace would leave the years 1677 to 2262".to_owned(),
-                    place: statement.place,
-                    hint: None,
-                })?,
-            };
-            work.map = Some(TimeMap {
-                origin: start,
-                target,
-                ..TimeMap::IDENTITY
-            });
-        }
-        _ => return Err(cannot(statement, "this statement cannot be run yet")),
-    }
-    Ok(named)
 }
 
 /// Makes the directory for what stands between two stages, beside the output.

@@ -1,9 +1,13 @@
 //! Statements become steps.
 
+mod input;
 mod select;
 mod stage;
 mod window;
+mod work;
 
+pub(crate) use input::Input;
 pub(crate) use select::Selection;
 pub(crate) use stage::{Stage, selection, stages};
 pub(crate) use window::{Bounds, point, window};
+pub(crate) use work::{Work, check};

@@ -1,0 +1,36 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use kymo_model::{Feed, FeedId, Timestamp};
+use kymo_query::{Limits, QuerySession, Source, Span, TraceSource};
+use kymo_store::Trace;
+
+use crate::Error;
+
+/// The input of a stage.
+pub(crate) struct Input {
+    pub(crate) trace: Arc<Trace>,
+    pub(crate) session: QuerySession,
+    pub(crate) span: Span,
+    pub(crate) feeds: Arc<BTreeMap<FeedId, Feed>>,
+}
+
+impl Input {
+    /// Opens a trace to be read and to be asked.
+    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
+        let trace = Arc::new(Trace::open(path)?);
+        let source = Arc::new(TraceSource::open(path)?);
+        let span = source.span().unwrap_or(Span {
+            start: Timestamp(0),
+            end: Timestamp(0),
+        });
+        let session = QuerySession::over(&[("trace".to_owned(), source)], limits.clone())?;
+        Ok(Self {
+            feeds: Arc::new(trace.feeds().clone()),
+            trace,
+            session,
+            span,
+        })
+    }
+}

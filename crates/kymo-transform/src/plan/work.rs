@@ -1,0 +1,233 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kymo_model::Timestamp;
+
+use super::{Bounds, Input, Stage, point, selection};
+use crate::Error;
+use crate::language::{
+    Action, Amount, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window, Workload,
+};
+use crate::scale::{self, ScaleStep};
+use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
+use crate::times::TimeMap;
+
+/// What a stage does, found by asking its input.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// What is done to each row.
+    pub(crate) chain: Chain,
+    /// For each statement of the stage how many events it names; `None` where it names none.
+    pub(crate) named: Vec<Option<u64>>,
+    /// Whether steps may add rows.
+    pub(crate) adds: bool,
+    /// The window that is cut out.
+    pub(crate) slice: Option<(Timestamp, Timestamp)>,
+    /// Where times go.
+    pub(crate) map: Option<TimeMap>,
+    /// The statement that moves time.
+    moves: Place,
+}
+
+/// Refuses what cannot be run before anything is.
+pub(crate) fn check(script: &Script) -> Result<(), Error> {
+    for statement in &script.statements {
+        if statement.explain || !runs(&statement.action) {
+            let message = if statement.explain {
+                "EXPLAIN cannot be run yet"
+            } else {
+                "this statement cannot be run yet"
+            };
+            return Err(cannot(statement, message));
+        }
+    }
+    Ok(())
+}
+
+fn runs(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Delete { .. }
+            | Action::Keep { .. }
+            | Action::Slice(_)
+            | Action::Patch { .. }
+            | Action::Shift(_)
+            | Action::Scale(Scale::Workload { .. })
+            | Action::Stretch {
+                what: Stretch::Time,
+                ..
+            }
+    )
+}
+
+fn cannot(statement: &Statement, message: &str) -> Error {
+    Error::Statement {
+        message: message.to_owned(),
+        place: statement.place,
+        hint: Some("docs/transform.md tells which statements run".to_owned()),
+    }
+}
+
+impl Work {
+    /// Turns the statements of a stage into steps.
+    pub(crate) async fn of(
+        stage: &Stage,
+        script: &Script,
+        seed: u64,
+        input: &Input,
+    ) -> Result<Self, Error> {
+        let mut work = Self::default();
+        for index in &stage.statements {
+            if let Some(statement) = script.statements.get(*index) {
+                let named = work.add(statement, seed, input).await?;
+                work.named.push(named);
+            }
+        }
+        if let Some(map) = work.map {
+            work.chain.steps.push(Step::Retime(Retime {
+                map,
+                place: work.moves,
+            }));
+        }
+        Ok(work)
+    }
+
+    /// Turns a statement into steps. Returns how many events it names.
+    async fn add(
+        &mut self,
+        statement: &Statement,
+        seed: u64,
+        input: &Input,
+    ) -> Result<Option<u64>, Error> {
+        let mut named = None;
+        let mut rows = Arc::default();
+        if let Some(selection) = selection(&statement.action) {
+            let found = selection.rows(&input.session).await?;
+            named = Some(found.len());
+            rows = Arc::new(found);
+        }
+        match &statement.action {
+            Action::Scale(Scale::Workload {
+                workload,
+                amount,
+                ramp,
+            }) => {
+                let more = self.scale(workload, *amount, *ramp, seed, input).await?;
+                named = Some(more);
+            }
+            Action::Delete { .. } | Action::Keep { .. } => {
+                self.chain.steps.push(Step::Filter(Filter {
+                    rows,
+                    keep: matches!(statement.action, Action::Keep { .. }),
+                    filtered: BTreeSet::new(),
+                }));
+            }
+            Action::Slice(window) => self.cut(window, input)?,
+            Action::Patch {
+                unit,
+                patch,
+                window,
+                ..
+            } => {
+                let Bounds { from, to } = super::window(window, input.span)?;
+                let with_edges = *unit == Unit::Objects && (from.is_some() || to.is_some());
+                self.adds |= with_edges;
+                self.chain
+                    .steps
+                    .push(Step::Patch(Box::new(Patch::new(Patching {
+                        document: patch.clone(),
+                        rows,
+                        from,
+                        to,
+                        with_edges,
+                        feeds: Arc::clone(&input.feeds),
+                    }))));
+            }
+            Action::Stretch {
+                what: Stretch::Time,
+                factor,
+                ..
+            } => self.stretch(statement, *factor, input)?,
+            Action::Shift(shift) => self.shift(statement, shift, input)?,
+            _ => return Err(cannot(statement, "this statement cannot be run yet")),
+        }
+        Ok(named)
+    }
+
+    async fn scale(
+        &mut self,
+        workload: &Workload,
+        amount: Amount,
+        ramp: Option<i64>,
+        seed: u64,
+        input: &Input,
+    ) -> Result<u64, Error> {
+        let order = scale::Order {
+            workload,
+            amount,
+            ramp,
+            seed,
+        };
+        let fleet = scale::plan(&order, input.span, &input.session).await?;
+        let named = fleet.named;
+        self.adds = true;
+        self.chain
+            .steps
+            .push(Step::Scale(Box::new(ScaleStep::new(Arc::new(fleet)))));
+        Ok(named)
+    }
+
+    fn cut(&mut self, window: &Window, input: &Input) -> Result<(), Error> {
+        let bounds = super::window(window, input.span)?;
+        let from = bounds.from.unwrap_or(Timestamp(i64::MIN));
+        let to = bounds.to.unwrap_or(Timestamp(i64::MAX));
+        self.chain
+            .steps
+            .push(Step::Slice(Box::new(Slice::new(from, to))));
+        self.slice = Some((from, to));
+        Ok(())
+    }
+
+    fn stretch(
+        &mut self,
+        statement: &Statement,
+        factor: Factor,
+        input: &Input,
+    ) -> Result<(), Error> {
+        self.moves = statement.place;
+        let start = input.span.start.0;
+        let map = self.map.get_or_insert(TimeMap {
+            origin: start,
+            target: start,
+            ..TimeMap::IDENTITY
+        });
+        let both = map
+            .stretched(factor.numerator, factor.denominator)
+            .ok_or_else(|| Error::Statement {
+                message: "the factors together are too large to be exact".to_owned(),
+                place: factor.place,
+                hint: Some("use fewer digits".to_owned()),
+            })?;
+        *map = both;
+        Ok(())
+    }
+
+    fn shift(&mut self, statement: &Statement, shift: &Shift, input: &Input) -> Result<(), Error> {
+        self.moves = statement.place;
+        let start = input.span.start.0;
+        let target = match shift {
+            Shift::To(time) => point(time, input.span)?.0,
+            Shift::By(by) => start.checked_add(*by).ok_or_else(|| Error::Statement {
+                message: "the trace would leave the years 1677 to 2262".to_owned(),
+                place: statement.place,
+                hint: None,
+            })?,
+        };
+        self.map = Some(TimeMap {
+            origin: start,
+            target,
+            ..TimeMap::IDENTITY
+        });
+        Ok(())
+    }
+}
