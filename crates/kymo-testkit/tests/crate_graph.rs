@@ -9,7 +9,7 @@ use std::process::Command;
 const LAYERS: &[&[&str]] = &[
     &["kymo-model", "kymo-patch"],
     &["kymo-anonymize", "kymo-store", "kymo-watch"],
-    &["kymo-interop", "kymo-record", "kymo-synth"],
+    &["kymo-interop", "kymo-leaktest", "kymo-record", "kymo-synth"],
     // Its tests import what other tools recorded.
     &["kymo-query"],
     &["kymo-transform"],

@@ -1,0 +1,72 @@
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+/// Words that the Kubernetes API and its components use themselves: names of fields, and words that
+/// stand in the messages of at least two unrelated clusters.
+static WORDS: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("words.txt").lines().collect());
+/// Names that every cluster has.
+static NAMES: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("names.txt").lines().collect());
+
+const DOMAINS: [&str; 2] = ["kubernetes.io", "k8s.io"];
+
+/// Tells whether a token, in lower case, says nothing of who it came from.
+pub(crate) fn is_public(token: &str) -> bool {
+    if WORDS.contains(token)
+        || NAMES.contains(token)
+        || token.starts_with("system:") && is_role(token)
+    {
+        return true;
+    }
+    let (host, path) = token.split_once('/').unwrap_or((token, ""));
+    let is_public_host = DOMAINS.iter().any(|domain| {
+        host.strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    });
+    is_public_host && path.split(['-', '.', '_']).all(is_word)
+}
+
+/// Tells whether a token is one public word or empty.
+pub(crate) fn is_word(token: &str) -> bool {
+    token.is_empty() || WORDS.contains(token)
+}
+
+/// Of what begins with `system:`, people's words stand behind two prefixes alone.
+fn is_role(token: &str) -> bool {
+    !token.starts_with("system:serviceaccount:")
+        && !token.starts_with("system:node:")
+        && !token.starts_with("system:serviceaccounts:")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("namespace", true)]
+    #[case("kube-system", true)]
+    #[case("topology.kubernetes.io/zone", true)]
+    #[case("system:masters", true)]
+    #[case("system:node:worker-7", false)]
+    #[case("acme.kubernetes.io/checkout", false)]
+    #[case("notkubernetes.io/name", false)]
+    #[case("checkout", false)]
+    #[case("node-container", false)]
+    fn only_what_every_cluster_has_is_public(#[case] token: &str, #[case] expected: bool) {
+        assert_eq!(is_public(token), expected, "{token}");
+    }
+
+    #[test]
+    fn the_lists_are_in_order_and_name_nothing_twice() {
+        for list in [include_str!("words.txt"), include_str!("names.txt")] {
+            let lines: Vec<&str> = list.lines().collect();
+            let mut sorted = lines.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            assert_eq!(lines, sorted);
+        }
+    }
+}
