@@ -7,6 +7,15 @@ use kymo_store::segment::Row;
 
 use crate::Error;
 
+/// The resources whose rows are not in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Unordered {
+    /// Those with these plurals.
+    Some(&'static [&'static str]),
+    /// All of them.
+    All,
+}
+
 type Rows = Box<dyn Iterator<Item = Result<Row, kymo_store::Error>>>;
 
 /// Rows in the order of a segment, of rows that are in that order but for some resources.
@@ -15,8 +24,8 @@ type Rows = Box<dyn Iterator<Item = Result<Row, kymo_store::Error>>>;
 /// enough to sort the rows of one at a time.
 pub(crate) struct Sorted<I> {
     rows: I,
-    /// The plurals of the resources that are not in order.
-    unordered: &'static [&'static str],
+    /// Which resources are not in order.
+    unordered: Unordered,
     feeds: Arc<BTreeMap<FeedId, Feed>>,
     spool: Spool,
     ready: Option<Rows>,
@@ -28,7 +37,7 @@ pub(crate) struct Sorted<I> {
 impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
     pub(crate) fn new(
         rows: I,
-        unordered: &'static [&'static str],
+        unordered: Unordered,
         spool: Spool,
         feeds: Arc<BTreeMap<FeedId, Feed>>,
     ) -> Self {
@@ -57,12 +66,12 @@ impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
         let Some(row) = first else {
             return Ok(None);
         };
-        let Some(resource) = self.unordered_resource(&row) else {
+        let Some(resource) = self.unordered_resource(&row).map(str::to_owned) else {
             return Ok(Some(row));
         };
         self.spool.push(row)?;
         while let Some(row) = self.rows.next().transpose()? {
-            if self.unordered_resource(&row) != Some(resource) {
+            if self.unordered_resource(&row) != Some(resource.as_str()) {
                 self.next = Some(row);
                 break;
             }
@@ -74,10 +83,16 @@ impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
         Ok(row)
     }
 
-    fn unordered_resource(&self, row: &Row) -> Option<&'static str> {
-        let feed = self.feeds.get(&row.event.feed)?;
-        let plural = feed.resource.resource.as_str();
-        self.unordered.iter().copied().find(|name| *name == plural)
+    /// Returns the plural of a row's resource if its rows are not in order.
+    fn unordered_resource(&self, row: &Row) -> Option<&str> {
+        let feed = self.feeds.get(&row.event.feed);
+        match self.unordered {
+            Unordered::All => Some(feed.map_or("", |feed| feed.resource.resource.as_str())),
+            Unordered::Some(plurals) => {
+                let plural = feed?.resource.resource.as_str();
+                plurals.contains(&plural).then_some(plural)
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +9,14 @@ use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
+use crate::copy::{self, Watch};
 use crate::insertions::Insertions;
 use crate::language::{Place, Script};
 use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
 use crate::plan::{self, Input, Work};
 use crate::progress::{Progress, Unwatched};
-use crate::sorted::Sorted;
+use crate::sorted::{Sorted, Unordered};
 use crate::{Error, records};
 
 /// Memory for rows that are sorted again, in bytes.
@@ -168,6 +169,9 @@ impl Transform {
             Insertions::default()
         };
         let mut meta = input.trace.meta();
+        if let Some(whole) = &work.whole {
+            whole.meta(&mut meta);
+        }
         records::renumber(&mut meta, &insertions);
         if let Some((from, to)) = work.slice {
             records::slice(&mut meta, from, to);
@@ -182,11 +186,19 @@ impl Transform {
         let workspace = workspace.to_owned();
         let done = blocking(move || {
             let trace = Arc::clone(&input.trace);
-            let renames = work.chain.renames();
-            let rows =
-                pass::output_rows(&trace, work.chain, insertions, progress, Arc::clone(&tally))?;
-            let spool = Spool::new(&workspace, Arc::clone(&input.feeds), SPOOL_BYTES);
-            let rows = Sorted::new(rows, renames, spool, Arc::clone(&input.feeds));
+            let feeds: Arc<BTreeMap<_, _>> = Arc::new(meta.feeds.iter().cloned().collect());
+            let (rows, unordered): (copy::Rows, Unordered) = if let Some(whole) = &work.whole {
+                let tally = Arc::clone(&tally);
+                let rows = whole.rows(&trace, Watch { progress, tally })?;
+                (rows, Unordered::All)
+            } else {
+                let unordered = Unordered::Some(work.chain.renames());
+                let tally = Arc::clone(&tally);
+                let rows = pass::output_rows(&trace, work.chain, insertions, progress, tally)?;
+                (Box::new(rows), unordered)
+            };
+            let spool = Spool::new(&workspace, Arc::clone(&feeds), SPOOL_BYTES);
+            let rows = Sorted::new(rows, unordered, spool, feeds);
             let options = if origin.is_some() {
                 SegmentOptions::default()
             } else {

@@ -5,6 +5,7 @@ use kymo_model::Timestamp;
 
 use super::{Bounds, Input, Stage, point, selection};
 use crate::Error;
+use crate::copy::{self, Whole};
 use crate::language::{
     Action, Amount, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window, Workload,
 };
@@ -15,6 +16,8 @@ use crate::times::TimeMap;
 /// What a stage does, found by asking its input.
 #[derive(Default)]
 pub(crate) struct Work {
+    /// What makes the whole output; nothing else is done then.
+    pub(crate) whole: Option<Whole>,
     /// What is done to each row.
     pub(crate) chain: Chain,
     /// For each statement of the stage how many events it names; `None` where it names none.
@@ -52,7 +55,8 @@ fn runs(action: &Action) -> bool {
             | Action::Slice(_)
             | Action::Patch { .. }
             | Action::Shift(_)
-            | Action::Scale(Scale::Workload { .. })
+            | Action::Repeat { .. }
+            | Action::Scale(Scale::Workload { .. } | Scale::Namespace { .. })
             | Action::Stretch {
                 what: Stretch::Time,
                 ..
@@ -114,6 +118,24 @@ impl Work {
             }) => {
                 let more = self.scale(workload, *amount, *ramp, seed, input).await?;
                 named = Some(more);
+            }
+            Action::Scale(Scale::Namespace {
+                name,
+                place,
+                amount,
+            }) => {
+                let order = order_at(*place, statement, seed, input);
+                let (copies, about) =
+                    copy::namespace(&order, name, *amount, &input.feeds, &input.session).await?;
+                named = Some(about);
+                self.copies(copies, &order, input)?;
+            }
+            Action::Repeat { times, every } => {
+                let order = order_at(statement.place, statement, seed, input);
+                let (trace, session) = (&input.trace, &input.session);
+                let repeat =
+                    copy::repeat(&order, *times, *every, input.span, trace, session).await?;
+                self.whole = Some(Whole::Repeat(Arc::new(repeat)));
             }
             Action::Delete { .. } | Action::Keep { .. } => {
                 self.chain.steps.push(Step::Filter(Filter {
@@ -177,6 +199,23 @@ impl Work {
         Ok(named)
     }
 
+    fn copies(
+        &mut self,
+        copies: copy::Copies,
+        order: &copy::Order,
+        input: &Input,
+    ) -> Result<(), Error> {
+        if !copies.fits(input.trace.meta().last_seq) {
+            return Err(Error::Statement {
+                message: "so many copies have more events than can be numbered".to_owned(),
+                place: order.place,
+                hint: Some("make fewer".to_owned()),
+            });
+        }
+        self.whole = Some(Whole::Copies(Arc::new(copies)));
+        Ok(())
+    }
+
     fn cut(&mut self, window: &Window, input: &Input) -> Result<(), Error> {
         let bounds = super::window(window, input.span)?;
         let from = bounds.from.unwrap_or(Timestamp(i64::MIN));
@@ -229,5 +268,15 @@ impl Work {
             ..TimeMap::IDENTITY
         });
         Ok(())
+    }
+}
+
+/// Says whose copies are made: the same seed, trace and statement make the same uids, all others
+/// others.
+fn order_at(place: Place, statement: &Statement, seed: u64, input: &Input) -> copy::Order {
+    let trace = input.trace.identity().trace_id;
+    copy::Order {
+        label: format!("{seed}/{trace}/{}", statement.place.start),
+        place,
     }
 }

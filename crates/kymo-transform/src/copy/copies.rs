@@ -1,0 +1,196 @@
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use kymo_model::{Feed, FeedId, GroupResource, Rv};
+use kymo_store::segment::{Row, SegmentMeta};
+use kymo_store::{LogRecord, PlacedRecord, Trace};
+
+use super::renaming::Renaming;
+use super::{Rows, Watch, widened};
+use crate::Error;
+use crate::draft::Draft;
+
+/// Objects that are there several times, at the same times as the recorded ones.
+///
+/// Numbers of rows and versions are multiplied by how many there can be of one, and the copies stand
+/// behind the recorded row in the room that this makes.
+#[derive(Debug)]
+pub(crate) struct Copies {
+    /// By the number of the copy less one.
+    renamings: Vec<Renaming>,
+    /// Resources with copies: their versions are multiplied.
+    widened: BTreeSet<GroupResource>,
+    feeds: BTreeMap<FeedId, Feed>,
+    /// Feeds of copied namespaces, for each copy: the feed and the copy's.
+    own_feeds: Vec<BTreeMap<FeedId, FeedId>>,
+}
+
+impl Copies {
+    pub(crate) fn new(
+        renamings: Vec<Renaming>,
+        widened: BTreeSet<GroupResource>,
+        feeds: &BTreeMap<FeedId, Feed>,
+    ) -> Self {
+        let mut all = feeds.clone();
+        let mut own_feeds = Vec::with_capacity(renamings.len());
+        for renaming in &renamings {
+            let mut own = BTreeMap::new();
+            for (id, feed) in feeds {
+                let Some(namespace) = &feed.scope.namespace else {
+                    continue;
+                };
+                if let Some(copied) = renaming.namespaces.of(namespace)
+                    && copied != namespace.as_str()
+                {
+                    let next = all.last_key_value().map_or(0, |(last, _)| last.0 + 1);
+                    let mut feed = feed.clone();
+                    feed.scope.namespace = Some(copied.into_owned());
+                    all.insert(FeedId(next), feed);
+                    own.insert(*id, FeedId(next));
+                }
+            }
+            own_feeds.push(own);
+        }
+        Self {
+            renamings,
+            widened,
+            feeds: all,
+            own_feeds,
+        }
+    }
+
+    /// Returns how many there are of one at most.
+    fn room(&self) -> u64 {
+        self.renamings.len() as u64 + 1
+    }
+
+    /// Tells whether the numbers of so many rows can be multiplied.
+    pub(crate) fn fits(&self, last_seq: u64) -> bool {
+        last_seq
+            .checked_add(1)
+            .and_then(|seq| seq.checked_mul(self.room()))
+            .is_some()
+    }
+
+    pub(crate) fn meta(&self, meta: &mut SegmentMeta) {
+        let room = self.room();
+        let last = |seq: u64| seq.saturating_mul(room).saturating_add(room - 1);
+        let version = |feed: Option<FeedId>, version: &mut Option<Rv>, more: u64| {
+            let resource = feed.and_then(|feed| self.feeds.get(&feed));
+            if resource.is_some_and(|feed| self.widens(feed))
+                && let Some(wide) = version
+                    .as_ref()
+                    .and_then(|version| widened(version, room, more))
+            {
+                *version = Some(wide);
+            }
+        };
+        meta.feeds = self
+            .feeds
+            .iter()
+            .map(|(id, feed)| (*id, feed.clone()))
+            .collect();
+        for placed in &mut meta.records {
+            placed.seq = placed.seq.saturating_mul(room);
+            match &mut placed.record {
+                LogRecord::Mark { feed, rv, .. } => {
+                    let mut wide = Some(rv.clone());
+                    version(Some(*feed), &mut wide, room - 1);
+                    *rv = wide.unwrap_or_else(|| rv.clone());
+                }
+                LogRecord::Transition { feed, rv, .. } => version(Some(*feed), rv, room - 1),
+                LogRecord::Gap(gap) => {
+                    gap.from_seq = gap.from_seq.map(|seq| seq.saturating_mul(room));
+                    gap.to_seq = gap.to_seq.map(last);
+                    version(gap.feed, &mut gap.from_rv, 0);
+                    version(gap.feed, &mut gap.to_rv, room - 1);
+                }
+                _ => {}
+            }
+        }
+        meta.last_seq = last(meta.last_seq);
+        let mut more: Vec<PlacedRecord> = Vec::new();
+        for own in &self.own_feeds {
+            for placed in &meta.records {
+                let mut copy = placed.clone();
+                let feed = match &mut copy.record {
+                    LogRecord::Mark { feed, .. } | LogRecord::Transition { feed, .. } => feed,
+                    LogRecord::Gap(gap) => match &mut gap.feed {
+                        Some(feed) => feed,
+                        None => continue,
+                    },
+                    _ => continue,
+                };
+                if let Some(new) = own.get(feed) {
+                    *feed = *new;
+                    more.push(copy);
+                }
+            }
+        }
+        meta.records.extend(more);
+        meta.records.sort_by_key(|placed| placed.seq);
+    }
+
+    fn widens(&self, feed: &Feed) -> bool {
+        self.widened.contains(&feed.resource.group_resource())
+    }
+
+    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
+        let mut rows = trace.rows()?;
+        let mut ready: VecDeque<Row> = VecDeque::new();
+        Ok(Box::new(std::iter::from_fn(move || {
+            while ready.is_empty() {
+                let row = match rows.next()? {
+                    Ok(row) => row,
+                    Err(error) => return Some(Err(error.into())),
+                };
+                let made = watch.read().and_then(|()| self.row(row));
+                match made {
+                    Ok(made) => {
+                        watch.written(made.len(), made.len().saturating_sub(1));
+                        ready.extend(made);
+                    }
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            ready.pop_front().map(Ok)
+        })))
+    }
+
+    /// Returns what becomes of a row: itself and its copies.
+    fn row(&self, row: Row) -> Result<Vec<Row>, Error> {
+        let room = self.room();
+        let Some(feed) = self.feeds.get(&row.event.feed) else {
+            let seq = row.seq.saturating_mul(room);
+            return Ok(vec![Row { seq, ..row }]);
+        };
+        let widens = self.widens(feed);
+        let number = |mut draft: Draft, copy: u64| -> Result<Row, Error> {
+            if widens
+                && let Some(version) = &draft.event.rv
+                && let Some(wide) = widened(version, room, copy)
+            {
+                draft.set_version(Some(wide))?;
+            }
+            let seq = draft.source.saturating_mul(room).saturating_add(copy);
+            draft.into_row(seq)
+        };
+        let draft = Draft::new(row);
+        let mut made = Vec::new();
+        for (renaming, own) in self.renamings.iter().zip(&self.own_feeds) {
+            if let Some(mut copy) = renaming.row(&draft, &feed.resource)? {
+                if let Some(feed) = own.get(&copy.event.feed) {
+                    copy.event.feed = *feed;
+                }
+                made.push(number(copy, renaming.copy)?);
+            }
+        }
+        if room == 1 {
+            let seq = draft.source;
+            made.push(draft.into_row(seq)?);
+        } else {
+            made.push(number(draft, 0)?);
+        }
+        Ok(made)
+    }
+}

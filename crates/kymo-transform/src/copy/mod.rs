@@ -1,0 +1,121 @@
+//! Copies of whole graphs of objects, and traces that are put together.
+//!
+//! What is done here concerns every row of a trace, so a statement has a stage of its own. A copy has
+//! uids that follow from the seed, the trace, the statement, the recorded uid and the number of the
+//! copy ([`Renaming`]); every field that refers to a copied object refers to the copy
+//! (`references`). Copies get their numbers and versions by multiplication, so nothing is kept of rows
+//! that have passed.
+
+mod addresses;
+mod copies;
+mod names;
+mod namespaces;
+mod references;
+mod renaming;
+mod repeat;
+
+pub(crate) use copies::Copies;
+pub(crate) use names::Names;
+pub(crate) use namespaces::namespace;
+pub(crate) use repeat::{Repeat, repeat};
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kymo_model::{GroupResource, Rv};
+use kymo_store::Trace;
+use kymo_store::segment::{Row, SegmentMeta};
+
+use crate::Error;
+use crate::language::Place;
+use crate::pass::Tally;
+use crate::progress::Progress;
+
+/// Rows on their way into the output.
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
+
+/// What makes the whole output of a stage.
+#[derive(Clone, Debug)]
+pub(crate) enum Whole {
+    /// Some objects are there several times.
+    Copies(Arc<Copies>),
+    /// The trace is there several times, one after the other.
+    Repeat(Arc<Repeat>),
+}
+
+impl Whole {
+    /// Changes what the trace says beside its rows.
+    pub(crate) fn meta(&self, meta: &mut SegmentMeta) {
+        match self {
+            Self::Copies(copies) => copies.meta(meta),
+            Self::Repeat(repeat) => repeat.meta(meta),
+        }
+    }
+
+    /// Returns the rows of the output, resource after resource, those of one in any order.
+    pub(crate) fn rows(&self, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
+        match self {
+            Self::Copies(copies) => Arc::clone(copies).rows(trace, watch),
+            Self::Repeat(repeat) => Arc::clone(repeat).rows(trace, watch),
+        }
+    }
+}
+
+/// Who is told how far the work is.
+#[derive(Clone)]
+pub(crate) struct Watch {
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) tally: Arc<Mutex<Tally>>,
+}
+
+impl Watch {
+    /// Counts a row that was read.
+    fn read(&self) -> Result<(), Error> {
+        if !self.progress.row() {
+            return Err(Error::Stopped);
+        }
+        self.count(|tally| tally.read += 1);
+        Ok(())
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Tally)) {
+        count(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Counts rows that come out.
+    fn written(&self, all: usize, new: usize) {
+        self.count(|tally| {
+            tally.written += all as u64;
+            tally.new += new as u64;
+        });
+    }
+}
+
+/// Whose statement it is: what makes its uids unlike those of every other, and where it stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// Seed, trace and place in the script.
+    pub(crate) label: String,
+    pub(crate) place: Place,
+}
+
+impl Order {
+    fn wrong(&self, message: impl Into<String>, hint: impl Into<String>) -> Error {
+        Error::Statement {
+            message: message.into(),
+            place: self.place,
+            hint: Some(hint.into()),
+        }
+    }
+}
+
+/// Returns `version * factor + more`; `None` where a version is no number.
+fn widened(version: &Rv, factor: u64, more: u64) -> Option<Rv> {
+    let version: u64 = version.as_str().parse().ok()?;
+    let widened = u128::from(version) * u128::from(factor) + u128::from(more);
+    Some(widened.to_string().as_str().into())
+}
+
+/// Names a resource.
+fn resource(group: &str, resource: &str) -> GroupResource {
+    GroupResource::new(group, resource)
+}
