@@ -64,6 +64,8 @@ enum Command {
     Query(commands::query::QueryArgs),
     #[cfg(feature = "query")]
     Transform(commands::transform::TransformArgs),
+    #[cfg(feature = "query")]
+    Anonymize(commands::anonymize::AnonymizeArgs),
     Check(commands::check::CheckArgs),
     Repair(commands::repair::RepairArgs),
     Rbac(commands::rbac::RbacArgs),
@@ -103,6 +105,8 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
         Command::Query(args) => block_on(commands::query::query(ui, &args)),
         #[cfg(feature = "query")]
         Command::Transform(args) => block_on(commands::transform::transform(ui, &args)),
+        #[cfg(feature = "query")]
+        Command::Anonymize(args) => commands::anonymize::anonymize(ui, &args),
         Command::Check(args) => commands::check::check(ui, &args),
         Command::Repair(args) => commands::repair::repair(ui, &args),
         Command::Rbac(args) => block_on(commands::rbac::rbac(ui, &args)),

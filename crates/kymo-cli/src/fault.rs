@@ -118,6 +118,17 @@ fn store_hint(error: &StoreError) -> Option<String> {
     })
 }
 
+#[cfg(feature = "query")]
+impl From<kymo_leaktest::Error> for CommandError {
+    fn from(error: kymo_leaktest::Error) -> Self {
+        match error {
+            kymo_leaktest::Error::Store(error) => error.into(),
+            kymo_leaktest::Error::Parquet { .. } => Self::of(Kind::Corrupt, &error),
+            error => Self::of(Kind::Environment, &error),
+        }
+    }
+}
+
 impl From<RecordError> for CommandError {
     fn from(error: RecordError) -> Self {
         let kind = match error.fault() {

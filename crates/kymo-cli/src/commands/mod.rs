@@ -1,5 +1,7 @@
 //! One file for each command: what is typed and what happens.
 
+#[cfg(feature = "query")]
+pub(crate) mod anonymize;
 pub(crate) mod check;
 #[cfg(feature = "query")]
 pub(crate) mod check_rules;

@@ -10,6 +10,8 @@ mod help;
 mod import;
 mod import_faults;
 #[cfg(feature = "query")]
+mod leaktest;
+#[cfg(feature = "query")]
 mod prompt;
 #[cfg(feature = "query")]
 mod query;
