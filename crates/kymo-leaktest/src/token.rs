@@ -61,7 +61,7 @@ impl Class {
         }
     }
 
-    /// Whether every token of it counts, however short.
+    /// Whether a token of it counts even if its words are public.
     fn is_sure(self) -> bool {
         matches!(self, Self::Secret | Self::Email | Self::Ip | Self::Id)
     }
@@ -108,6 +108,9 @@ impl Tokens {
             return;
         }
         self.add_one(class, text, place);
+        if class == Class::Secret {
+            return;
+        }
         let pieces = text.split(|c: char| "/:@=,;\"'()[]{}<>".contains(c) || c.is_whitespace());
         for piece in pieces {
             let piece = piece.trim_matches(['.', '-', '_']);
@@ -150,14 +153,12 @@ impl Tokens {
         if token.is_empty() || self.found.contains_key(&token) {
             return;
         }
-        if !class.is_sure() {
-            if is_public(&token) || is_plain_value(&token) {
-                return;
-            }
-            if token.len() < MIN_TOKEN_BYTES {
-                self.short.insert(token);
-                return;
-            }
+        if !class.is_sure() && (is_public(&token) || is_plain_value(&token)) {
+            return;
+        }
+        if token.len() < MIN_TOKEN_BYTES {
+            self.short.insert(token);
+            return;
         }
         let origin = Origin {
             class,
