@@ -21,6 +21,27 @@ pub(crate) struct Origin {
     pub(crate) script: Arc<str>,
     pub(crate) seed: u64,
     pub(crate) input: InputName,
+    /// Traces that came to the input, in order.
+    pub(crate) merged: Vec<Merged>,
+}
+
+/// A trace that came to the input.
+#[derive(Clone, Debug)]
+pub(crate) struct Merged {
+    name: InputName,
+    lineage: Vec<Value>,
+    /// Resources of which not all objects are known afterwards.
+    pub(crate) partial: BTreeSet<GroupResource>,
+}
+
+impl Merged {
+    pub(crate) fn of(trace: &Trace) -> Result<Self, Error> {
+        Ok(Self {
+            name: InputName::of(trace)?,
+            lineage: trace.lineage().to_vec(),
+            partial: crate::copy::partial(trace.lineage()),
+        })
+    }
 }
 
 /// Which trace something was made of.
@@ -47,17 +68,28 @@ pub(crate) fn put(meta: &mut SegmentMeta, origin: &Origin, partial: &BTreeSet<Gr
     name.update(digest.as_bytes());
     name.update(&origin.seed.to_le_bytes());
     name.update(origin.script.as_bytes());
+    for merged in &origin.merged {
+        name.update(merged.name.digest.as_bytes());
+    }
     meta.trace_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.finalize().as_bytes());
     let partial: Vec<Value> = partial
         .iter()
         .map(|resource| json!({"api_group": resource.group, "resource": resource.resource}))
         .collect();
+    let mut inputs = vec![json!({"trace": trace, "digest": digest})];
+    inputs.extend(origin.merged.iter().map(|merged| {
+        json!({
+            "trace": merged.name.trace,
+            "digest": merged.name.digest,
+            "lineage": merged.lineage,
+        })
+    }));
     meta.lineage.push(json!({
         "tool": TOOL,
         "command": "transform",
         "script": &*origin.script,
         "seed": origin.seed,
-        "inputs": [{"trace": trace, "digest": digest}],
+        "inputs": inputs,
         "partial": partial,
     }));
 }

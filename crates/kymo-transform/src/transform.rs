@@ -32,6 +32,7 @@ pub struct Transform {
     seed: u64,
     limits: Limits,
     progress: Arc<dyn Progress>,
+    base: PathBuf,
 }
 
 /// What came of a transform.
@@ -57,6 +58,7 @@ impl Transform {
             seed: 0,
             limits: Limits::default(),
             progress: Arc::new(Unwatched),
+            base: PathBuf::new(),
         }
     }
 
@@ -71,6 +73,13 @@ impl Transform {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets the directory at which paths in the script begin; it is the current one otherwise.
+    #[must_use]
+    pub fn relative_to(mut self, base: &Path) -> Self {
+        base.clone_into(&mut self.base);
         self
     }
 
@@ -96,10 +105,11 @@ impl Transform {
         let mut partial: BTreeSet<GroupResource> = BTreeSet::new();
         let mut read = 0;
         let mut new = 0;
-        let origin = Origin {
+        let mut origin = Origin {
             script: Arc::clone(&self.script.text),
             seed: self.seed,
             input: InputName::of(&Trace::open(&self.input)?)?,
+            merged: Vec::new(),
         };
         let mut input = self.input.clone();
         for (index, stage) in stages.iter().enumerate() {
@@ -109,12 +119,16 @@ impl Transform {
             } else {
                 workspace.path().join(format!("stage-{index}.parquet"))
             };
-            let opened = Input::open(&input, &self.limits)?;
-            let work = Work::of(stage, &self.script, self.seed, &opened).await?;
+            let opened = Input::open(&input, &self.limits, &self.base)?;
+            let mut work = Work::of(stage, &self.script, self.seed, &opened).await?;
             for (statement, count) in stage.statements.iter().zip(&work.named) {
                 if let Some(slot) = named.get_mut(*statement) {
                     *slot = *count;
                 }
+            }
+            if let Some(merged) = work.merged.take() {
+                partial.extend(merged.partial.iter().cloned());
+                origin.merged.push(merged);
             }
             let done = self
                 .run_stage(
@@ -170,7 +184,7 @@ impl Transform {
         };
         let mut meta = input.trace.meta();
         if let Some(whole) = &work.whole {
-            whole.meta(&mut meta);
+            whole.meta(&input.trace, &mut meta);
         }
         records::renumber(&mut meta, &insertions);
         if let Some((from, to)) = work.slice {
@@ -190,7 +204,7 @@ impl Transform {
             let (rows, unordered): (copy::Rows, Unordered) = if let Some(whole) = &work.whole {
                 let tally = Arc::clone(&tally);
                 let rows = whole.rows(&trace, Watch { progress, tally })?;
-                (rows, Unordered::All)
+                (rows, whole.unordered())
             } else {
                 let unordered = Unordered::Some(work.chain.renames());
                 let tally = Arc::clone(&tally);

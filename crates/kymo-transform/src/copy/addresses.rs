@@ -24,6 +24,7 @@ pub(crate) struct Addresses {
     taken: u32,
     copies: u64,
     ports: HashMap<u64, u64>,
+    taken_ports: BTreeSet<u64>,
     free_ports: Vec<u64>,
 }
 
@@ -44,6 +45,19 @@ impl Addresses {
             own.insert(address.to_owned());
         })
         .await?;
+        found.places = (0..).zip(own).map(|(place, own)| (own, place)).collect();
+        let mut own: BTreeSet<u64> = BTreeSet::new();
+        each(session, &ports_of(condition), |port| {
+            own.extend(port.parse::<u64>());
+        })
+        .await?;
+        found.ports = own.into_iter().zip(0..).collect();
+        found.avoid(session).await?;
+        Ok(found)
+    }
+
+    /// Takes note of the addresses and ports of a trace, which are nobody else's.
+    pub(crate) async fn avoid(&mut self, session: &QuerySession) -> Result<(), Error> {
         each(session, &addresses_of("true"), |address| {
             let number = match address.parse() {
                 Ok(IpAddr::V4(address)) => (address.to_bits() & !MASK_V4 == FIRST_V4)
@@ -54,23 +68,17 @@ impl Addresses {
                     .and_then(|number| u32::try_from(number).ok()),
                 Err(_) => None,
             };
-            found.taken = found.taken.max(number.unwrap_or(0));
+            self.taken = self.taken.max(number.unwrap_or(0));
         })
         .await?;
-        found.places = (0..).zip(own).map(|(place, own)| (own, place)).collect();
-        let mut own: BTreeSet<u64> = BTreeSet::new();
-        each(session, &ports_of(condition), |port| {
-            own.extend(port.parse::<u64>());
-        })
-        .await?;
-        let mut taken: BTreeSet<u64> = BTreeSet::new();
         each(session, &ports_of("true"), |port| {
-            taken.extend(port.parse::<u64>());
+            self.taken_ports.extend(port.parse::<u64>());
         })
         .await?;
-        found.free_ports = NODE_PORTS.filter(|port| !taken.contains(port)).collect();
-        found.ports = own.into_iter().zip(0..).collect();
-        Ok(found)
+        self.free_ports = NODE_PORTS
+            .filter(|port| !self.taken_ports.contains(port))
+            .collect();
+        Ok(())
     }
 
     /// Tells whether there is a port for every Service of every copy.

@@ -7,18 +7,23 @@
 //! that have passed.
 
 mod addresses;
+mod ask;
 mod copies;
+mod merge;
 mod names;
 mod namespaces;
 mod references;
 mod renaming;
 mod repeat;
 
+use ask::{count, texts_of};
 pub(crate) use copies::Copies;
+pub(crate) use merge::{Wanted, merge, partial};
 pub(crate) use names::Names;
 pub(crate) use namespaces::namespace;
 pub(crate) use repeat::{Repeat, repeat};
 
+use merge::{Parts, Worlds};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kymo_model::{GroupResource, Rv};
@@ -29,6 +34,7 @@ use crate::Error;
 use crate::language::Place;
 use crate::pass::Tally;
 use crate::progress::Progress;
+use crate::sorted::Unordered;
 
 /// Rows on their way into the output.
 pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
@@ -40,14 +46,20 @@ pub(crate) enum Whole {
     Copies(Arc<Copies>),
     /// The trace is there several times, one after the other.
     Repeat(Arc<Repeat>),
+    /// Another part of the same recording comes to it.
+    Parts(Arc<Parts>),
+    /// Another trace comes to it.
+    Worlds(Arc<Worlds>),
 }
 
 impl Whole {
     /// Changes what the trace says beside its rows.
-    pub(crate) fn meta(&self, meta: &mut SegmentMeta) {
+    pub(crate) fn meta(&self, trace: &Trace, meta: &mut SegmentMeta) {
         match self {
             Self::Copies(copies) => copies.meta(meta),
             Self::Repeat(repeat) => repeat.meta(meta),
+            Self::Parts(parts) => parts.meta(trace, meta),
+            Self::Worlds(worlds) => worlds.meta(meta),
         }
     }
 
@@ -56,6 +68,16 @@ impl Whole {
         match self {
             Self::Copies(copies) => Arc::clone(copies).rows(trace, watch),
             Self::Repeat(repeat) => Arc::clone(repeat).rows(trace, watch),
+            Self::Parts(parts) => Arc::clone(parts).rows(trace, watch),
+            Self::Worlds(worlds) => Arc::clone(worlds).rows(trace, watch),
+        }
+    }
+
+    /// Returns the resources whose rows come in any order.
+    pub(crate) fn unordered(&self) -> Unordered {
+        match self {
+            Self::Parts(_) => Unordered::Some(&[]),
+            _ => Unordered::All,
         }
     }
 }

@@ -9,7 +9,7 @@ use kymo_query::QuerySession;
 use super::addresses::Addresses;
 use super::names::{Kinds, Names};
 use super::renaming::{ObjectName, Renaming};
-use super::{Copies, Order, resource};
+use super::{Copies, Order, count, resource, texts_of};
 use crate::Error;
 use crate::language::Amount;
 use crate::rows::{each_batch, literal, texts};
@@ -245,27 +245,4 @@ impl Graphs {
         }
         renaming
     }
-}
-
-async fn count(session: &QuerySession, sql: &str) -> Result<u64, Error> {
-    let mut count = 0;
-    each_batch(session, sql, |batch| {
-        count = crate::rows::numbers(batch, 0)?
-            .flatten()
-            .map(i64::unsigned_abs)
-            .sum();
-        Ok(())
-    })
-    .await?;
-    Ok(count)
-}
-
-async fn texts_of(session: &QuerySession, sql: &str) -> Result<BTreeSet<String>, Error> {
-    let mut found = BTreeSet::new();
-    each_batch(session, sql, |batch| {
-        found.extend(texts(batch, 0)?.iter().flatten().map(str::to_owned));
-        Ok(())
-    })
-    .await?;
-    Ok(found)
 }

@@ -10,6 +10,9 @@ use super::names::{Kinds, Names};
 use crate::Error;
 use crate::draft::Draft;
 
+/// Where the Leases of nodes are, in every cluster.
+pub(super) const LEASES_OF_NODES: &str = "kube-node-lease";
+
 /// An object by plural, namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ObjectName {
@@ -74,6 +77,12 @@ impl Renaming {
                     .unwrap_or(Cow::Borrowed(namespace));
                 return Some((namespace, Cow::Borrowed(new)));
             }
+        }
+        if resource == "leases"
+            && namespace == LEASES_OF_NODES
+            && let Some(node) = self.nodes.of(name)
+        {
+            return Some((Cow::Borrowed(namespace), node));
         }
         if namespaced {
             let namespace = self.namespaces.of(namespace)?;

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId, Timestamp};
@@ -14,11 +14,15 @@ pub(crate) struct Input {
     pub(crate) session: QuerySession,
     pub(crate) span: Span,
     pub(crate) feeds: Arc<BTreeMap<FeedId, Feed>>,
+    /// What questions may use.
+    pub(crate) limits: Limits,
+    /// Where paths in the script begin.
+    pub(crate) base: PathBuf,
 }
 
 impl Input {
     /// Opens a trace to be read and to be asked.
-    pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Self, Error> {
+    pub(crate) fn open(path: &Path, limits: &Limits, base: &Path) -> Result<Self, Error> {
         let trace = Arc::new(Trace::open(path)?);
         let source = Arc::new(TraceSource::open(path)?);
         let span = source.span().unwrap_or(Span {
@@ -31,6 +35,8 @@ impl Input {
             trace,
             session,
             span,
+            limits: limits.clone(),
+            base: base.to_owned(),
         })
     }
 }

@@ -5,10 +5,11 @@ use kymo_model::Timestamp;
 
 use super::{Bounds, Input, Stage, point, selection};
 use crate::Error;
-use crate::copy::{self, Whole};
+use crate::copy::{self, Wanted, Whole};
 use crate::language::{
     Action, Amount, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window, Workload,
 };
+use crate::lineage::Merged;
 use crate::scale::{self, ScaleStep};
 use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
 use crate::times::TimeMap;
@@ -18,6 +19,8 @@ use crate::times::TimeMap;
 pub(crate) struct Work {
     /// What makes the whole output; nothing else is done then.
     pub(crate) whole: Option<Whole>,
+    /// The other trace that comes to this one.
+    pub(crate) merged: Option<Merged>,
     /// What is done to each row.
     pub(crate) chain: Chain,
     /// For each statement of the stage how many events it names; `None` where it names none.
@@ -55,6 +58,7 @@ fn runs(action: &Action) -> bool {
             | Action::Slice(_)
             | Action::Patch { .. }
             | Action::Shift(_)
+            | Action::Merge { .. }
             | Action::Repeat { .. }
             | Action::Scale(Scale::Workload { .. } | Scale::Namespace { .. })
             | Action::Stretch {
@@ -129,6 +133,23 @@ impl Work {
                     copy::namespace(&order, name, *amount, &input.feeds, &input.session).await?;
                 named = Some(about);
                 self.copies(copies, &order, input)?;
+            }
+            Action::Merge {
+                path,
+                path_place,
+                at,
+                prefix,
+            } => {
+                let order = order_at(*path_place, statement, seed, input);
+                let wanted = Wanted {
+                    path,
+                    at: at.as_ref(),
+                    prefix: prefix.as_deref(),
+                };
+                let plan = copy::merge(&order, wanted, input).await?;
+                named = Some(plan.named);
+                self.whole = Some(plan.whole);
+                self.merged = Some(plan.merged);
             }
             Action::Repeat { times, every } => {
                 let order = order_at(statement.place, statement, seed, input);

@@ -9,6 +9,7 @@
 mod copies;
 mod filters;
 mod laws;
+mod merge;
 mod patches;
 mod refusals;
 mod scale;

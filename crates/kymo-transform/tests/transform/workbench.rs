@@ -28,10 +28,25 @@ pub(crate) fn make(input: &Path, script: &str) -> Made {
 }
 
 pub(crate) fn try_make(input: &Path, script: &str, seed: u64) -> Result<Made, Error> {
+    try_make_in(&root(), input, script, seed)
+}
+
+/// The root of the repository.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs a script whose paths begin at a directory.
+pub(crate) fn try_make_in(
+    base: &Path,
+    input: &Path,
+    script: &str,
+    seed: u64,
+) -> Result<Made, Error> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("out.parquet");
     let script = Script::parse(script).unwrap();
-    let transform = Transform::new(input, script).seed(seed);
+    let transform = Transform::new(input, script).seed(seed).relative_to(base);
     let report = runtime().block_on(transform.run(&path));
     let names: Vec<_> = directory.path().read_dir().unwrap().collect();
     assert_eq!(

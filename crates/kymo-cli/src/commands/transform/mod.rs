@@ -1,6 +1,6 @@
 mod script;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,6 +67,7 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
     let transform = Transform::new(&args.trace, script.clone())
         .seed(seed.unwrap_or_default())
         .limits(limits)
+        .relative_to(base_of(&args.files))
         .watched_by(Arc::clone(&rows) as Arc<dyn Progress>);
     let line = ui.progress();
     let mut running = std::pin::pin!(transform.run(&args.output));
@@ -82,6 +83,13 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
     let report = done.map_err(|error| text.explain(&error))?;
     tell(ui, args, &text, &script, &report);
     Ok(())
+}
+
+/// Returns the directory at which paths in the script begin: that of the first file.
+fn base_of(files: &[PathBuf]) -> &Path {
+    let file = files.first().filter(|file| file.as_os_str() != "-");
+    file.and_then(|file| file.parent())
+        .unwrap_or_else(|| Path::new(""))
 }
 
 /// Says what came of it, and which statements match nothing.
