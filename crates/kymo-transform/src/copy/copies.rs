@@ -1,14 +1,16 @@
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId, GroupResource, Rv};
 use kymo_store::segment::{Row, SegmentMeta};
 use kymo_store::{LogRecord, PlacedRecord, Trace};
+use serde_json::Value;
 
 use super::renaming::Renaming;
 use super::{Rows, Watch, widened};
 use crate::Error;
 use crate::draft::Draft;
+use crate::scale::{Surplus, get, set};
 
 /// Objects that are there several times, at the same times as the recorded ones.
 ///
@@ -20,6 +22,12 @@ pub(crate) struct Copies {
     renamings: Vec<Renaming>,
     /// Resources with copies: their versions are multiplied.
     widened: BTreeSet<GroupResource>,
+    /// What leaves: the objects that this would copy.
+    pub(super) leaving: Option<Renaming>,
+    /// What becomes of references to what leaves, in what stays.
+    pub(super) moves: Option<Renaming>,
+    /// By how many pods more or fewer than recorded `DaemonSets` count, by uid.
+    pub(super) counts: HashMap<String, Surplus>,
     feeds: BTreeMap<FeedId, Feed>,
     /// Feeds of copied namespaces, for each copy: the feed and the copy's.
     own_feeds: Vec<BTreeMap<FeedId, FeedId>>,
@@ -54,6 +62,9 @@ impl Copies {
         Self {
             renamings,
             widened,
+            leaving: None,
+            moves: None,
+            counts: HashMap::new(),
             feeds: all,
             own_feeds,
         }
@@ -175,15 +186,28 @@ impl Copies {
             let seq = draft.source.saturating_mul(room).saturating_add(copy);
             draft.into_row(seq)
         };
-        let draft = Draft::new(row);
+        if let Some(leaving) = &self.leaving
+            && leaving.key(&row.event.key, &feed.resource).is_some()
+        {
+            return Ok(Vec::new());
+        }
+        let mut draft = Draft::new(row);
+        if let Some(moves) = &self.moves {
+            moves.references(&mut draft)?;
+        }
         let mut made = Vec::new();
         for (renaming, own) in self.renamings.iter().zip(&self.own_feeds) {
-            if let Some(mut copy) = renaming.row(&draft, &feed.resource)? {
-                if let Some(feed) = own.get(&copy.event.feed) {
-                    copy.event.feed = *feed;
-                }
-                made.push(number(copy, renaming.copy)?);
+            // Who is not in one copy is in no later one.
+            let Some(mut copy) = renaming.row(&draft, &feed.resource)? else {
+                break;
+            };
+            if let Some(feed) = own.get(&copy.event.feed) {
+                copy.event.feed = *feed;
             }
+            made.push(number(copy, renaming.copy)?);
+        }
+        if let Some(more) = self.counts.get(&draft.event.key.uid) {
+            count(&mut draft, more)?;
         }
         if room == 1 {
             let seq = draft.source;
@@ -193,4 +217,32 @@ impl Copies {
         }
         Ok(made)
     }
+}
+
+/// Lets a `DaemonSet` count the pods that are there.
+fn count(draft: &mut Draft, more: &Surplus) -> Result<(), Error> {
+    let (pods, ready) = more.at(draft.event.ts);
+    if pods == 0 && ready == 0 {
+        return Ok(());
+    }
+    let Some(object) = draft.object()? else {
+        return Ok(());
+    };
+    if let Some(Value::Object(status)) = object.get_mut("status") {
+        for (field, more) in [
+            ("desiredNumberScheduled", pods),
+            ("currentNumberScheduled", pods),
+            ("updatedNumberScheduled", pods),
+            ("numberReady", ready),
+            ("numberAvailable", ready),
+        ] {
+            let count = get(status, field) + more;
+            if count > 0 || !status.contains_key(field) {
+                set(status, field, count);
+            } else {
+                status.insert(field.to_owned(), Value::from(0));
+            }
+        }
+    }
+    Ok(())
 }

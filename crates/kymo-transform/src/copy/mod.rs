@@ -8,7 +8,9 @@
 
 mod addresses;
 mod ask;
+mod cluster;
 mod copies;
+mod daemons;
 mod merge;
 mod names;
 mod namespaces;
@@ -17,6 +19,7 @@ mod renaming;
 mod repeat;
 
 use ask::{count, texts_of};
+pub(crate) use cluster::{everything, nodes};
 pub(crate) use copies::Copies;
 pub(crate) use merge::{Wanted, merge, partial};
 pub(crate) use names::Names;

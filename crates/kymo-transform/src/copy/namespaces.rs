@@ -17,7 +17,7 @@ use crate::rows::{each_batch, literal, texts};
 /// The longest name of a namespace, as of a DNS label.
 const LONGEST_NAME: usize = 63;
 /// Copies that one statement makes at most.
-const MOST: u64 = 100_000;
+pub(super) const MOST: u64 = 100_000;
 
 /// Plans the copies of a namespace. Returns how many events of the input it is about, too.
 pub(crate) async fn namespace(
@@ -130,20 +130,20 @@ fn free_names(
 }
 
 /// What belongs to namespaces without being in them, and what is shared by copies.
-struct Graphs {
+pub(super) struct Graphs {
     kinds: Arc<Kinds>,
-    addresses: Arc<Addresses>,
+    pub(super) addresses: Arc<Addresses>,
     /// Resources with objects in them.
-    widened: BTreeSet<GroupResource>,
+    pub(super) widened: BTreeSet<GroupResource>,
     /// Volumes whose claims are in them: name and uid of the claim.
-    volumes: BTreeMap<String, String>,
+    pub(super) volumes: BTreeMap<String, String>,
     /// Other objects of no namespace: plural and name.
     others: Vec<(String, String)>,
 }
 
 impl Graphs {
     /// Finds what belongs to the namespaces of a condition on the column `namespace`.
-    async fn of(
+    pub(super) async fn of(
         session: &QuerySession,
         feeds: &BTreeMap<FeedId, Feed>,
         condition: &str,
@@ -210,7 +210,12 @@ impl Graphs {
     }
 
     /// Makes one copy, with other names for its namespaces.
-    fn renaming(&self, order: &Order, copy: u64, namespaces: HashMap<String, String>) -> Renaming {
+    pub(super) fn renaming(
+        &self,
+        order: &Order,
+        copy: u64,
+        namespaces: HashMap<String, String>,
+    ) -> Renaming {
         let mut renaming = Renaming {
             label: order.label.clone(),
             copy,

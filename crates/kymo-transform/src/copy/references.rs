@@ -303,6 +303,9 @@ impl Renaming {
     /// Gives a container another id: the 64 hexadecimal digits behind `://`.
     fn container(&self, id: &str) -> Option<String> {
         const DIGITS: usize = 64;
+        if self.label.is_empty() {
+            return None;
+        }
         let (runtime, digits) = id.split_once("://")?;
         if digits.len() != DIGITS || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;

@@ -25,6 +25,7 @@ pub(crate) struct ObjectName {
 #[derive(Debug, Default)]
 pub(crate) struct Renaming {
     /// What makes the uids of this copy other than those of every other: seed, trace, statement.
+    /// Without it nothing is new, and only references change.
     pub(crate) label: String,
     /// Its number, from 1; the recorded graph is 0.
     pub(crate) copy: u64,
@@ -46,11 +47,11 @@ pub(crate) struct Renaming {
 impl Renaming {
     /// Returns the uid of the copy of an object.
     pub(crate) fn uid(&self, original: &str) -> String {
-        if original.is_empty() {
-            return String::new();
-        }
         if let Some(known) = self.uids.get(original) {
             return known.clone();
+        }
+        if original.is_empty() || self.label.is_empty() {
+            return original.to_owned();
         }
         let text = format!("kymo/{}/{}/{original}", self.label, self.copy);
         Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
@@ -131,5 +132,27 @@ impl Renaming {
             self.object(object, &key, &home);
         }
         Ok(Some(copy))
+    }
+
+    /// Changes what a row refers to; it stays who it is.
+    pub(crate) fn references(&self, draft: &mut Draft) -> Result<(), Error> {
+        if draft.event.event_type == EventType::Unreadable {
+            return Ok(());
+        }
+        let Names::Others(nodes) = &self.nodes else {
+            return Ok(());
+        };
+        let mentions = draft.text()?.is_some_and(|text| {
+            nodes
+                .keys()
+                .any(|node| memchr::memmem::find(text, node.as_bytes()).is_some())
+        });
+        if mentions {
+            let key = draft.event.key.clone();
+            if let Some(object) = draft.object()? {
+                self.object(object, &key, &key.namespace);
+            }
+        }
+        Ok(())
     }
 }

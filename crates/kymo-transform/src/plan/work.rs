@@ -60,7 +60,7 @@ fn runs(action: &Action) -> bool {
             | Action::Shift(_)
             | Action::Merge { .. }
             | Action::Repeat { .. }
-            | Action::Scale(Scale::Workload { .. } | Scale::Namespace { .. })
+            | Action::Scale(_)
             | Action::Stretch {
                 what: Stretch::Time,
                 ..
@@ -131,6 +131,19 @@ impl Work {
                 let order = order_at(*place, statement, seed, input);
                 let (copies, about) =
                     copy::namespace(&order, name, *amount, &input.feeds, &input.session).await?;
+                named = Some(about);
+                self.copies(copies, &order, input)?;
+            }
+            Action::Scale(Scale::Nodes { amount, condition }) => {
+                let order = order_at(statement.place, statement, seed, input);
+                let (copies, about) =
+                    copy::nodes(&order, *amount, condition.as_ref(), seed, input).await?;
+                named = Some(about);
+                self.copies(copies, &order, input)?;
+            }
+            Action::Scale(Scale::Everything { amount }) => {
+                let order = order_at(statement.place, statement, seed, input);
+                let (copies, about) = copy::everything(&order, *amount, seed, input).await?;
                 named = Some(about);
                 self.copies(copies, &order, input)?;
             }

@@ -7,7 +7,7 @@ use crate::rows::{each_batch, literal, numbers, texts};
 
 /// The recorded life of a pod. Times are receive times in nanoseconds.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Life {
+pub(crate) struct Life {
     pub(super) uid: String,
     pub(super) name: String,
     /// Its owner, by its place in the list of owners.
@@ -33,13 +33,18 @@ impl Life {
         (!self.is_listed).then_some(ready - self.first)
     }
 
+    /// Returns the uid of the pod.
+    pub(crate) fn uid(&self) -> &str {
+        &self.uid
+    }
+
     /// Tells whether its owner counts it.
     pub(super) fn is_active_at(&self, ts: i64) -> bool {
         self.first <= ts && self.inactive.is_none_or(|inactive| inactive > ts)
     }
 
     /// Returns what its owner counts, with times moved.
-    pub(super) fn changes(&self, moved: impl Fn(i64) -> i64) -> impl Iterator<Item = Change> {
+    pub(crate) fn changes(&self, moved: impl Fn(i64) -> i64) -> impl Iterator<Item = Change> {
         let change = |ts, replicas, ready| Change {
             ts,
             owner: self.owner,
@@ -88,7 +93,7 @@ impl Life {
 }
 
 /// Reads the lives of the pods that the owners have.
-pub(super) async fn lives(owners: &[String], session: &QuerySession) -> Result<Vec<Life>, Error> {
+pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<Vec<Life>, Error> {
     let list: Vec<String> = owners.iter().map(|uid| literal(uid)).collect();
     let sql = format!(
         "SELECT ts, uid, name, owner_uid, type, certainty, created, deleted, \

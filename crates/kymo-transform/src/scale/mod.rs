@@ -14,5 +14,9 @@ mod ratio;
 mod step;
 mod warp;
 
+pub(crate) use counts::{Change, Surplus, get, set};
 pub(crate) use fleet::{Order, plan};
+pub(crate) use life::{Life, lives};
+pub(crate) use names::Names as SiblingNames;
+pub(crate) use ratio::Ratio;
 pub(crate) use step::ScaleStep;

@@ -6,6 +6,7 @@
     reason = "a test may fail, and so may its helpers"
 )]
 
+mod cluster;
 mod copies;
 mod filters;
 mod laws;
@@ -13,5 +14,6 @@ mod merge;
 mod patches;
 mod refusals;
 mod scale;
+mod story;
 mod times;
 mod workbench;
