@@ -1,1 +1,36 @@
 //! Objects and whole lives of objects, made from manifests and distributions.
+//!
+//! A [`Plan`] says what shall be in a cluster and when. [`Synthesis`] lets it happen: a scheduler
+//! that puts pods on nodes, controllers that make and replace pods and write their status, kubelets
+//! that start and end containers. What happened is written as the rows of a trace, in the order of a
+//! segment. The same plan gives the same rows.
+
+mod arrival;
+mod catalog;
+mod clock;
+mod cluster;
+mod column;
+mod defaults;
+mod distribution;
+mod error;
+mod manifest;
+mod node;
+mod order;
+mod order_of_rows;
+mod pod;
+mod progress;
+mod random;
+mod story;
+mod text;
+mod trace;
+
+pub use arrival::Arrival;
+pub use column::column;
+pub use distribution::Distribution;
+pub use error::Error;
+pub use manifest::{Manifest, read_text};
+pub use order::{
+    Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, With, WorkloadOrder,
+};
+pub use progress::{Progress, Unwatched};
+pub use trace::{Rows, Synthesis};

@@ -1,0 +1,200 @@
+//! In which order objects stand in a segment.
+
+use std::cmp::Ordering;
+
+use crate::pod::NameForm;
+use crate::story::{GONE, ObjectRef, Sort, Story};
+
+/// The numbers of all objects in the order of a segment, with the events of each.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// Objects, in order.
+    pub(crate) objects: Vec<u32>,
+    /// Where the events of an object begin in `events`; one more at the end.
+    starts: Vec<u32>,
+    /// Numbers of events, object by object, each in the order of time.
+    events: Vec<u32>,
+}
+
+impl Index {
+    pub(crate) fn of(story: &Story<'_>) -> Self {
+        let mut starts = vec![0u32; story.objects.len() + 1];
+        for entry in &story.timeline {
+            if let Some(count) = starts.get_mut(entry.object as usize + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for start in &mut starts {
+            sum += *start;
+            *start = sum;
+        }
+        let mut next = starts.clone();
+        let mut events = vec![0u32; story.timeline.len()];
+        for (number, entry) in story.timeline.iter().enumerate() {
+            if let Some(place) = next.get_mut(entry.object as usize) {
+                if let Some(slot) = events.get_mut(*place as usize) {
+                    *slot = number as u32;
+                }
+                *place += 1;
+            }
+        }
+        Self {
+            objects: sorted(story),
+            starts,
+            events,
+        }
+    }
+
+    /// Returns the numbers of the events of an object.
+    pub(crate) fn events_of(&self, object: u32) -> &[u32] {
+        let at = |place: usize| self.starts.get(place).copied().unwrap_or_default() as usize;
+        self.events
+            .get(at(object as usize)..at(object as usize + 1))
+            .unwrap_or_default()
+    }
+}
+
+fn sorted(story: &Story<'_>) -> Vec<u32> {
+    let mut keyed: Vec<(u32, u32)> = Vec::with_capacity(story.objects.len());
+    let mut plurals: Vec<String> = story
+        .catalog
+        .feeds()
+        .into_iter()
+        .map(|(_, feed)| feed.resource.resource)
+        .collect();
+    plurals.sort_unstable();
+    plurals.dedup();
+    let ranks = ranks(story);
+    let feeds = story.catalog.feeds();
+    let place_of = |plural: &str| {
+        plurals
+            .binary_search_by(|known| known.as_str().cmp(plural))
+            .unwrap_or_default() as u32
+    };
+    let (pods, nodes, leases, events) = (
+        place_of("pods"),
+        place_of("nodes"),
+        place_of("leases"),
+        place_of("events"),
+    );
+    let of_feeds: Vec<u32> = feeds
+        .iter()
+        .map(|(_, feed)| place_of(&feed.resource.resource))
+        .collect();
+    for (number, object) in story.objects.iter().enumerate() {
+        let bucket = match object.sort {
+            Sort::Pod => pods,
+            Sort::Node => nodes,
+            Sort::Lease => leases,
+            Sort::Event => events,
+            Sort::Plain => {
+                let plain = story.plains.get(object.index as usize);
+                let feed = plain.map_or(0, |plain| plain.feed.0 as usize);
+                of_feeds.get(feed).copied().unwrap_or_default()
+            }
+        };
+        keyed.push((bucket, number as u32));
+    }
+    keyed.sort_unstable_by(|a, b| {
+        a.0.cmp(&b.0)
+            .then_with(|| compare(story, &ranks, a.1, b.1))
+            .then(a.1.cmp(&b.1))
+    });
+    keyed.into_iter().map(|(_, object)| object).collect()
+}
+
+/// Returns for each object that Events are about its place among those, by namespace and by name
+/// with a dot behind it.
+fn ranks(story: &Story<'_>) -> Vec<u32> {
+    if story.events.is_empty() {
+        return Vec::new();
+    }
+    let mut ranks = vec![GONE; story.objects.len()];
+    let mut abouts: Vec<u32> = story.events.iter().map(|event| event.about).collect();
+    abouts.sort_unstable();
+    abouts.dedup();
+    abouts.sort_by_cached_key(|about| {
+        let (namespace, name) = key_of(story, *about);
+        (namespace, format!("{name}."))
+    });
+    for (rank, about) in abouts.iter().enumerate() {
+        if let Some(place) = ranks.get_mut(*about as usize) {
+            *place = rank as u32;
+        }
+    }
+    ranks
+}
+
+/// Compares two objects of resources of one name.
+fn compare(story: &Story<'_>, ranks: &[u32], a: u32, b: u32) -> Ordering {
+    let of = |number: u32| story.objects.get(number as usize).copied();
+    let (Some(first), Some(second)) = (of(a), of(b)) else {
+        return a.cmp(&b);
+    };
+    match (first.sort, second.sort) {
+        (Sort::Pod, Sort::Pod) => pods(story, first, second),
+        (Sort::Event, Sort::Event) => {
+            let key = |object: ObjectRef| {
+                let event = story.events.get(object.index as usize);
+                event.map(|event| {
+                    let rank = ranks.get(event.about as usize).copied();
+                    (rank, event.stamp)
+                })
+            };
+            key(first).cmp(&key(second))
+        }
+        _ => key_of(story, a).cmp(&key_of(story, b)),
+    }
+}
+
+fn pods(story: &Story<'_>, a: ObjectRef, b: ObjectRef) -> Ordering {
+    let (Some(first), Some(second)) = (
+        story.pods.get(a.index as usize),
+        story.pods.get(b.index as usize),
+    ) else {
+        return a.index.cmp(&b.index);
+    };
+    let of = |group: u32| story.groups.get(group as usize);
+    let (Some(own), Some(other)) = (of(first.group), of(second.group)) else {
+        return a.index.cmp(&b.index);
+    };
+    let uid = |object: u32| story.seed.uid(u64::from(object)).to_string();
+    let by_uid = || uid(first.object).cmp(&uid(second.object));
+    if first.group == second.group && own.form == NameForm::Letters {
+        return first.suffix.cmp(&second.suffix).then_with(by_uid);
+    }
+    own.namespace
+        .cmp(&other.namespace)
+        .then_with(|| story.pod_name(first).cmp(&story.pod_name(second)))
+        .then_with(by_uid)
+}
+
+/// Returns namespace and name of an object, not of an Event.
+pub(crate) fn key_of(story: &Story<'_>, number: u32) -> (String, String) {
+    let Some(object) = story.objects.get(number as usize) else {
+        return Default::default();
+    };
+    let index = object.index as usize;
+    match object.sort {
+        Sort::Pod => story.pods.get(index).map(|pod| {
+            let group = story.groups.get(pod.group as usize);
+            let namespace = group.map(|group| group.namespace.clone());
+            (namespace.unwrap_or_default(), story.pod_name(pod))
+        }),
+        Sort::Node => story
+            .nodes
+            .get(index)
+            .map(|node| (String::new(), node.host.name.clone())),
+        Sort::Lease => story
+            .nodes
+            .get(index)
+            .map(|node| ("kube-node-lease".to_owned(), node.host.name.clone())),
+        Sort::Plain => story
+            .plains
+            .get(index)
+            .map(|plain| (plain.namespace.to_string(), plain.name.to_string())),
+        Sort::Event => None,
+    }
+    .unwrap_or_default()
+}

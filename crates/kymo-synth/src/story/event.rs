@@ -1,0 +1,110 @@
+use super::{NONE, Sort, Story};
+use crate::Error;
+
+/// Why there is an Event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Scheduled,
+    FailedScheduling,
+    Pulled,
+    Created,
+    Started,
+    BackOff,
+    Killing,
+    /// A controller made a pod; the detail is the pod.
+    SuccessfulCreate,
+    /// A controller deleted a pod; the detail is the pod.
+    SuccessfulDelete,
+    /// A Deployment scaled a `ReplicaSet`; the detail is the new number.
+    ScalingReplicaSet,
+    /// A Job is done.
+    Completed,
+}
+
+/// An Event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EventRecord {
+    /// The object that it is about.
+    pub(crate) about: u32,
+    /// The number of the last event of that object then.
+    pub(crate) at_version: u32,
+    pub(crate) reason: Reason,
+    /// The container, the pod or the number that the reason tells of.
+    pub(crate) detail: u32,
+    /// The number of the object of which the name tells, for a `ReplicaSet`.
+    pub(crate) other: u32,
+    /// The time in its name; different for all Events about an object.
+    pub(crate) stamp: i64,
+}
+
+impl Story<'_> {
+    /// Makes an Event about a pod, if its order asks for Events.
+    pub(super) fn tell_of_pod(
+        &mut self,
+        pod: u32,
+        reason: Reason,
+        container: usize,
+    ) -> Result<(), Error> {
+        if !self
+            .order_of_pod(pod)
+            .is_some_and(|order| order.with.events)
+        {
+            return Ok(());
+        }
+        let Some((about, last)) = self
+            .pods
+            .get(pod as usize)
+            .map(|pod| (pod.object, pod.last))
+        else {
+            return Ok(());
+        };
+        self.tell_of(about, last, reason, container as u32, NONE)
+    }
+
+    /// Makes an Event about an object of an order, if it asks for Events.
+    pub(super) fn tell_of_plain(
+        &mut self,
+        order: u32,
+        plain: u32,
+        reason: Reason,
+        detail: u32,
+        other: u32,
+    ) -> Result<(), Error> {
+        let asks = self
+            .plan
+            .workloads
+            .get(order as usize)
+            .is_some_and(|order| order.with.events);
+        let Some((about, last)) = self
+            .plains
+            .get(plain as usize)
+            .map(|plain| (plain.object, plain.last))
+            .filter(|_| asks)
+        else {
+            return Ok(());
+        };
+        self.tell_of(about, last, reason, detail, other)
+    }
+
+    fn tell_of(
+        &mut self,
+        about: u32,
+        at_version: u32,
+        reason: Reason,
+        detail: u32,
+        other: u32,
+    ) -> Result<(), Error> {
+        let index = self.events.len();
+        let object = self.object(Sort::Event, index as u32)?;
+        self.events.push(EventRecord {
+            about,
+            at_version,
+            reason,
+            detail,
+            other,
+            stamp: self.now.saturating_add((index % 1000) as i64),
+        });
+        self.catalog.feed("v1", "Event");
+        self.note(object, 0).map(|_| ())
+    }
+}

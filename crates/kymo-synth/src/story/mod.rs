@@ -1,0 +1,245 @@
+//! What happens in the cluster, event by event in the order of time.
+//!
+//! The simulation keeps a few bytes for each event: when, to which object, and what. The number of an
+//! event in that list is its place in the trace and gives its resourceVersion. Objects are written as
+//! JSON only afterwards, one after the other, as a segment wants them.
+
+mod begin;
+mod cron;
+mod deployment;
+mod event;
+mod job;
+mod machine;
+mod object;
+mod pod;
+mod queue;
+mod set;
+mod status;
+
+pub(crate) use event::{EventRecord, Reason};
+pub(crate) use object::{Plain, Version};
+pub(crate) use pod::Pod;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rand_chacha::ChaCha8Rng;
+
+use self::begin::Prepared;
+use self::cron::CronState;
+use self::deployment::Deployment;
+use self::queue::{Action, Queue};
+use self::set::Set;
+use crate::catalog::Catalog;
+use crate::clock::SECOND;
+use crate::cluster::Cluster;
+use crate::node::Node;
+use crate::order::Plan;
+use crate::pod::Group;
+use crate::random::Seed;
+use crate::text::Text;
+use crate::{Error, Progress};
+
+/// How long it goes on behind the last thing that was asked for, in nanoseconds.
+const REST: i64 = 30 * SECOND;
+
+/// Of what sort an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Pod,
+    Node,
+    Lease,
+    Event,
+    Plain,
+}
+
+/// An object: its sort, and its number among those of the sort.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObjectRef {
+    pub(crate) sort: Sort,
+    pub(crate) index: u32,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) ts: i64,
+    pub(crate) object: u32,
+    /// What: a step of a pod or a node, a version of another object, or [`GONE`].
+    pub(crate) change: u32,
+}
+
+/// The object is deleted.
+pub(crate) const GONE: u32 = u32::MAX;
+
+/// No number.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// Everything that happened, and to what.
+pub(crate) struct Story<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) seed: Seed,
+    pub(crate) catalog: Catalog,
+    pub(crate) timeline: Vec<Entry>,
+    pub(crate) objects: Vec<ObjectRef>,
+    pub(crate) nodes: Vec<Node>,
+    /// The number of the object of each node; [`NONE`] for those that were there before.
+    pub(crate) node_objects: Vec<u32>,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) pods: Vec<Pod>,
+    pub(crate) plains: Vec<Plain>,
+    pub(crate) versions: Vec<Version>,
+    pub(crate) bases: Vec<Text>,
+    pub(crate) events: Vec<EventRecord>,
+    /// When it ended.
+    pub(crate) end: i64,
+    now: i64,
+    queue: Queue,
+    cluster: Cluster,
+    prepared: Vec<Prepared>,
+    node_state: Vec<machine::Machine>,
+    sets: Vec<Set>,
+    deployments: Vec<Deployment>,
+    crons: Vec<CronState>,
+    /// Pods that wait for a node.
+    waiting: VecDeque<u32>,
+    retries: bool,
+    namespaces: BTreeSet<String>,
+    claims: Vec<object::Claim>,
+    claimed: BTreeSet<String>,
+    daemons: Vec<u32>,
+    /// The templates of the groups of `ReplicaSets`.
+    templates: BTreeMap<u32, serde_json::Value>,
+    rng: ChaCha8Rng,
+}
+
+impl<'a> Story<'a> {
+    /// Lets everything happen that the plan asks for.
+    pub(crate) fn tell(plan: &'a Plan, progress: &dyn Progress) -> Result<Self, Error> {
+        let seed = Seed::new(plan.seed, &plan.salt);
+        let mut story = Self {
+            plan,
+            seed,
+            catalog: Catalog::default(),
+            timeline: Vec::new(),
+            objects: Vec::new(),
+            nodes: Vec::new(),
+            node_objects: Vec::new(),
+            groups: Vec::new(),
+            pods: Vec::new(),
+            plains: Vec::new(),
+            versions: Vec::new(),
+            bases: Vec::new(),
+            events: Vec::new(),
+            end: plan.start.0,
+            now: plan.start.0,
+            queue: Queue::default(),
+            cluster: Cluster::default(),
+            prepared: Vec::new(),
+            node_state: Vec::new(),
+            sets: Vec::new(),
+            deployments: Vec::new(),
+            crons: Vec::new(),
+            waiting: VecDeque::new(),
+            retries: false,
+            namespaces: plan.known.namespaces.iter().cloned().collect(),
+            claims: Vec::new(),
+            claimed: BTreeSet::new(),
+            daemons: Vec::new(),
+            templates: BTreeMap::new(),
+            rng: seed.stream("story", 0),
+        };
+        story.prepare()?;
+        let mut horizon = plan.span.map(|span| plan.start.0.saturating_add(span));
+        if horizon.is_none() && story.queue.is_at_rest() {
+            horizon = Some(story.now.saturating_add(REST));
+        }
+        while let Some((ts, action)) = story.queue.next() {
+            if horizon.is_some_and(|horizon| ts > horizon) {
+                break;
+            }
+            story.now = ts;
+            story.act(action)?;
+            if horizon.is_none() && story.queue.is_at_rest() {
+                horizon = Some(ts.saturating_add(REST));
+            }
+            if !progress.event() {
+                return Err(Error::Stopped);
+            }
+        }
+        story.end = horizon.unwrap_or(story.now);
+        Ok(story)
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Error> {
+        match action {
+            Action::Node(node, step) => self.node_step(node, step),
+            Action::Renew(node) => self.renew(node),
+            Action::Report(node) => self.report(node),
+            Action::Outage(order) => self.outage(order),
+            Action::OutageEnd(order) => self.outage_end(order),
+            Action::Begin(order) => self.begin(order),
+            Action::Arrive(order) => self.arrive(order),
+            Action::End(order) => self.end_order(order),
+            Action::ArrivePod(set) => self.arrive_pod(set),
+            Action::Reconcile(set) => self.reconcile(set),
+            Action::Sync(set) => self.sync(set),
+            Action::SyncDeployment(deployment) => self.sync_deployment(deployment),
+            Action::Rollout(order) => self.rollout(order),
+            Action::Scale(order, step) => self.scale(order, step),
+            Action::Cron(cron) => self.cron_tick(cron),
+            Action::Expire(set) => self.expire(set),
+            Action::Remove(plain) => self.remove(plain),
+            Action::Bind(plain) => self.bind_claim(plain),
+            Action::Schedule(pod) => self.schedule(pod),
+            Action::Retry => self.retry(),
+            Action::Pod(pod, step) => self.pod_step(pod, step),
+        }
+    }
+
+    /// Adds an object.
+    fn object(&mut self, sort: Sort, index: u32) -> Result<u32, Error> {
+        let number = self.objects.len();
+        if number >= GONE as usize {
+            return Err(Error::TooMany {
+                what: "objects",
+                limit: GONE as u64,
+            });
+        }
+        self.objects.push(ObjectRef { sort, index });
+        Ok(number as u32)
+    }
+
+    /// Writes down that something happens now; returns its number.
+    fn note(&mut self, object: u32, change: u32) -> Result<u32, Error> {
+        let number = self.timeline.len();
+        if number >= GONE as usize {
+            return Err(Error::TooMany {
+                what: "events",
+                limit: GONE as u64,
+            });
+        }
+        self.timeline.push(Entry {
+            ts: self.now,
+            object,
+            change,
+        });
+        Ok(number as u32)
+    }
+
+    /// Something happens so many nanoseconds from now.
+    fn after(&mut self, delay: i64, action: Action) {
+        self.queue
+            .push(self.now.saturating_add(delay), action, false);
+    }
+
+    /// The same, and it does not end before.
+    fn surely_after(&mut self, delay: i64, action: Action) {
+        self.queue
+            .push(self.now.saturating_add(delay), action, true);
+    }
+}
+
+/// The resourceVersion of the event of a number.
+pub(crate) fn version_of(number: u32) -> u64 {
+    u64::from(number) + 1001
+}

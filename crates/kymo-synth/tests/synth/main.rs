@@ -1,0 +1,11 @@
+//! Plans become rows.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may fail, and so may its helpers"
+)]
+
+mod golden;
+mod kinds;
+mod workbench;
