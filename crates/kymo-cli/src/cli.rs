@@ -66,6 +66,7 @@ enum Command {
     Transform(commands::transform::TransformArgs),
     #[cfg(feature = "query")]
     Anonymize(commands::anonymize::AnonymizeArgs),
+    Synth(commands::synth::SynthArgs),
     Check(commands::check::CheckArgs),
     Repair(commands::repair::RepairArgs),
     Rbac(commands::rbac::RbacArgs),
@@ -107,6 +108,7 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
         Command::Transform(args) => block_on(commands::transform::transform(ui, &args)),
         #[cfg(feature = "query")]
         Command::Anonymize(args) => commands::anonymize::anonymize(ui, &args),
+        Command::Synth(args) => block_on(commands::synth::synth(ui, &args)),
         Command::Check(args) => commands::check::check(ui, &args),
         Command::Repair(args) => commands::repair::repair(ui, &args),
         Command::Rbac(args) => block_on(commands::rbac::rbac(ui, &args)),

@@ -19,9 +19,11 @@ mod rows;
 mod scale;
 mod sorted;
 mod step;
+mod synth;
 mod times;
 mod transform;
 
 pub use error::Error;
 pub use progress::{Progress, Unwatched};
+pub use synth::{Synth, SynthReport};
 pub use transform::{Report, Transform};

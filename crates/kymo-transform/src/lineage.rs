@@ -94,6 +94,22 @@ pub(crate) fn put(meta: &mut SegmentMeta, origin: &Origin, partial: &BTreeSet<Gr
     }));
 }
 
+/// Puts the first step into the metadata of a trace that was made from nothing, and gives it a name.
+/// The same script and seed give the same.
+pub(crate) fn put_made(meta: &mut SegmentMeta, script: &str, seed: u64) {
+    let mut name = blake3::Hasher::new();
+    name.update(b"synth");
+    name.update(&seed.to_le_bytes());
+    name.update(script.as_bytes());
+    meta.trace_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.finalize().as_bytes());
+    meta.lineage.push(json!({
+        "tool": TOOL,
+        "command": "synth",
+        "script": script,
+        "seed": seed,
+    }));
+}
+
 /// Returns the resources of feeds.
 pub(crate) fn resources<'a>(
     trace: &Trace,

@@ -248,7 +248,7 @@ impl Transform {
 }
 
 /// Makes the directory for what stands between two stages, beside the output.
-fn workspace(out: &Path) -> Result<TempDir, Error> {
+pub(crate) fn workspace(out: &Path) -> Result<TempDir, Error> {
     use std::os::unix::fs::PermissionsExt;
 
     let parent = match out.parent() {
@@ -266,7 +266,7 @@ fn workspace(out: &Path) -> Result<TempDir, Error> {
 }
 
 /// Does work that blocks beside the runtime's own.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

@@ -15,4 +15,6 @@ pub(crate) mod rbac;
 pub(crate) mod record;
 pub(crate) mod repair;
 #[cfg(feature = "query")]
+pub(crate) mod synth;
+#[cfg(feature = "query")]
 pub(crate) mod transform;

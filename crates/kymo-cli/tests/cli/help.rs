@@ -24,6 +24,7 @@ fn the_help_of_kymo_is_known() {
       query        Answer a question about a trace in SQL
       transform    Make a new trace out of a trace with a script
       anonymize    Search an anonymized trace for what identifies in the original
+      synth        Make a trace of a cluster that never was
       check        Read every byte of a trace and say what is wrong
       repair       Copy all that is readable of a damaged trace into a new one
       rbac         Print the least role that recording needs, or check what you may do

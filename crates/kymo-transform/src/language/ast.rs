@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Synthesize;
+
 /// Where something stands in a script: bytes `start..end`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -105,6 +107,8 @@ pub enum Action {
         /// From one beginning to the next, in nanoseconds; the length of the trace without one.
         every: Option<i64>,
     },
+    /// `SYNTHESIZE …`
+    Synthesize(Synthesize),
     /// `INSERT INTO events [(columns)] SELECT …`
     Insert {
         /// The names of the columns in the order of the query; those of the query without any.

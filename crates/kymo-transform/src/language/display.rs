@@ -114,6 +114,7 @@ impl Display for Action {
                     None => Ok(()),
                 }
             }
+            Self::Synthesize(synthesize) => synthesize.fmt(f),
             Self::Insert { columns, query, .. } => {
                 f.write_str("INSERT INTO EVENTS ")?;
                 for (index, column) in columns.iter().enumerate() {
@@ -218,7 +219,7 @@ fn filter(f: &mut Formatter<'_>, condition: Option<&Condition>) -> fmt::Result {
 }
 
 /// A text as SQL writes it.
-struct Quoted<'a>(&'a str);
+pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl Display for Quoted<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -247,7 +248,7 @@ impl Display for Name<'_> {
 }
 
 /// A duration in the largest unit of which it is a whole number.
-struct Length(i64);
+pub(super) struct Length(pub(super) i64);
 
 impl Display for Length {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

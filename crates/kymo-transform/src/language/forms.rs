@@ -55,6 +55,10 @@ pub const FORMS: &[Form] = &[
         text: "REPEAT count TIMES [EVERY duration]",
     },
     Form {
+        word: "SYNTHESIZE",
+        text: "SYNTHESIZE {TIME duration [FROM instant] | NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES | HEARTBEATS]... | {FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration] | kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK} | SCALE TO count AT start | ROLLOUT AT start | EVENTS]...}",
+    },
+    Form {
         word: "INSERT",
         text: "INSERT INTO EVENTS [(column [, column]...)] query",
     },
@@ -181,6 +185,80 @@ pub const LEAVES: &[Leaf] = &[
         examples: &["'other.parquet'", "'it''s.kymo'"],
     },
     Leaf {
+        name: "start",
+        is: "text",
+        meaning: "so long after the start, or an RFC 3339 time",
+        examples: &["'0'", "'10m'", "'1h30m'"],
+    },
+    Leaf {
+        name: "object",
+        is: "text",
+        meaning: "a namespace and a name with a slash between; in the name {i} stands for a number",
+        examples: &["'load/web'", "'ml/train-{i:03}'"],
+    },
+    Leaf {
+        name: "pattern",
+        is: "text",
+        meaning: "names of nodes; {i} stands for a number, {i:04} for one of four digits",
+        examples: &["'sim-{i:04}'", "'node-{i}'"],
+    },
+    Leaf {
+        name: "names",
+        is: "text",
+        meaning: "names of nodes; a star stands for any characters",
+        examples: &["'pool-a-*'", "'sim-0007'"],
+    },
+    Leaf {
+        name: "file",
+        is: "text",
+        meaning: "the path of a manifest, from where the script is",
+        examples: &["'web.yaml'", "'manifests/train.yaml'"],
+    },
+    Leaf {
+        name: "manifest",
+        is: "text",
+        meaning: "objects in YAML",
+        examples: &["$$ {kind: Pod, apiVersion: v1} $$"],
+    },
+    Leaf {
+        name: "labels",
+        is: "'{' text ':' ( text | 'cycle' '(' text ( ',' text )* ')' ) ( ',' text ':' ( text | 'cycle' '(' text ( ',' text )* ')' ) )* '}'",
+        meaning: "labels of nodes; of a cycle each node gets the next value",
+        examples: &["{'pool': 'a'}", "{'zone': cycle('a', 'b'), 'pool': 'b'}"],
+    },
+    Leaf {
+        name: "arrival",
+        is: "identifier '(' argument ( ',' argument )* ')'",
+        meaning: "uniform, poisson, burst, diurnal or times",
+        examples: &[
+            "uniform(rate => 10)",
+            "poisson(rate => 0.5)",
+            "burst(size => 100, every => '10s')",
+            "diurnal(rate => 2, peak => 5, period => '24h')",
+            "times('arrivals.csv', 'submitted')",
+        ],
+    },
+    Leaf {
+        name: "distribution",
+        is: "identifier '(' argument ( ',' argument )* ')'",
+        meaning: "constant, uniform, exponential, lognormal, pareto, empirical or measured",
+        examples: &[
+            "constant('2s')",
+            "uniform(min => '1s', max => '3s')",
+            "exponential(mean => '2h')",
+            "lognormal(p50 => '2s', p99 => '9s')",
+            "pareto(min => '1s', shape => 1.5)",
+            "empirical('1s', '1.5s', '4s')",
+            "measured('runs.csv', 'seconds')",
+        ],
+    },
+    Leaf {
+        name: "share",
+        is: "number",
+        meaning: "between 0 and 1",
+        examples: &["0", "0.05", "1"],
+    },
+    Leaf {
         name: "prefix",
         is: "text",
         meaning: "small letters, digits and minus",
@@ -203,7 +281,7 @@ pub(super) const KINDS: [&str; 7] = [
 pub(super) const QUERY_WORDS: [&str; 3] = ["select", "values", "with"];
 
 /// Statements of the language that are not known yet.
-pub(super) const LATER: &[&str] = &["SYNTHESIZE", "ANONYMIZE"];
+pub(super) const LATER: &[&str] = &["ANONYMIZE"];
 
 impl Form {
     /// Finds a statement by the word that it begins with, in capitals.

@@ -10,6 +10,7 @@ mod forms;
 mod grammar;
 mod parser;
 mod place;
+mod synthesize;
 
 pub use ast::{
     Action, Amount, Assignment, Closure, Condition, Factor, Patch, PatchKind, Place, Scale, Script,
@@ -17,3 +18,7 @@ pub use ast::{
 };
 pub use error::LanguageError;
 pub use forms::{FORMS, Form, LEAVES, Leaf};
+pub use synthesize::{
+    Argument, ArgumentValue, Call, ManifestText, Number, Outage, PlacementWord, Synthesize,
+    SynthesizeOptions,
+};

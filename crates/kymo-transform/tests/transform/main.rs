@@ -15,5 +15,6 @@ mod patches;
 mod refusals;
 mod scale;
 mod story;
+mod synthesize;
 mod times;
 mod workbench;

@@ -1,4 +1,4 @@
-mod script;
+pub(crate) mod script;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,9 +106,9 @@ fn tell(ui: &Ui, args: &TransformArgs, text: &ScriptText, script: &Script, repor
 }
 
 /// Counts what is read and ends the work after a signal.
-struct Rows {
-    read: AtomicU64,
-    stop: CancellationToken,
+pub(crate) struct Rows {
+    pub(crate) read: AtomicU64,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Progress for Rows {

@@ -14,7 +14,7 @@ use crate::commands::query::read;
 const BETWEEN: &str = "\n;\n";
 
 /// The text of a script and where its parts come from.
-pub(super) struct ScriptText {
+pub(crate) struct ScriptText {
     text: String,
     parts: Vec<Part>,
 }
@@ -29,7 +29,7 @@ struct Part {
 
 impl ScriptText {
     /// Reads the files and puts the statements behind them.
-    pub(super) fn read(files: &[PathBuf], statements: &[String]) -> Result<Self, CommandError> {
+    pub(crate) fn read(files: &[PathBuf], statements: &[String]) -> Result<Self, CommandError> {
         let mut this = Self {
             text: String::new(),
             parts: Vec::new(),
@@ -61,7 +61,7 @@ impl ScriptText {
     }
 
     /// Parses it; a statement that is only to be explained is refused.
-    pub(super) fn parse(&self) -> Result<Script, CommandError> {
+    pub(crate) fn parse(&self) -> Result<Script, CommandError> {
         let script = Script::parse(&self.text).map_err(|error| self.misread(&error))?;
         match script.statements.iter().find(|statement| statement.explain) {
             Some(statement) => {
@@ -85,7 +85,7 @@ impl ScriptText {
     }
 
     /// Says what is wrong with a run, with the place in the script.
-    pub(super) fn explain(&self, error: &Error) -> CommandError {
+    pub(crate) fn explain(&self, error: &Error) -> CommandError {
         let told = CommandError::of_transform(error);
         match self.place_of(error) {
             Some(place) => self.marked(told, place),
@@ -141,7 +141,7 @@ impl ScriptText {
     }
 
     /// Returns a statement as it was written, cut to some characters of its first line.
-    pub(super) fn beginning(&self, place: Place) -> String {
+    pub(crate) fn beginning(&self, place: Place) -> String {
         const MOST: usize = 60;
         let text = self.text.get(place.start..place.end).unwrap_or_default();
         let line = text.lines().next().unwrap_or_default();

@@ -4,6 +4,7 @@ mod cursor;
 mod document;
 mod scale;
 mod statement;
+mod synthesize;
 #[cfg(test)]
 mod tests;
 mod tokens;

@@ -38,7 +38,7 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Scale, LanguageError> {
         let amount = Amount::By(value::factor(cursor)?);
         return Ok(Scale::Everything { amount });
     }
-    let kind = kind(cursor)?;
+    let kind = read_kind(cursor, "scale", &OTHERS)?;
     let workload = workload(cursor, kind)?;
     let amount = if cursor.takes("TO") {
         let (count, _) = value::count(cursor)?;
@@ -77,8 +77,13 @@ fn amount(cursor: &mut Cursor, instead_of_none: &'static str) -> Result<Amount, 
     value::factor(cursor).map(Amount::By)
 }
 
-/// Reads the kind of a workload; kinds that are not the API's own stand as they are written.
-fn kind(cursor: &mut Cursor) -> Result<String, LanguageError> {
+/// Reads the kind of a workload, or one of `others`; kinds that are not the API's own stand as they
+/// are written.
+pub(super) fn read_kind(
+    cursor: &mut Cursor,
+    verb: &str,
+    others: &[&'static str],
+) -> Result<String, LanguageError> {
     let Token::Word(Word {
         value, quote_style, ..
     }) = cursor.next_token()
@@ -86,15 +91,18 @@ fn kind(cursor: &mut Cursor) -> Result<String, LanguageError> {
         return Err(cursor.expected("the kind of a workload"));
     };
     let (word, is_quoted) = (value.clone(), quote_style.is_some());
-    let known = KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(&word));
+    let known = KINDS
+        .iter()
+        .chain(others)
+        .find(|kind| kind.eq_ignore_ascii_case(&word));
     let kind = match known {
         _ if is_quoted => word,
         Some(kind) => (*kind).to_owned(),
-        None => match nearest(&word, KINDS.into_iter().chain(OTHERS)) {
+        None => match nearest(&word, KINDS.into_iter().chain(others.iter().copied())) {
             Some(meant) => {
                 return Err(LanguageError::Value {
                     message: format!(
-                        "nothing to scale is called `{word}`; did you mean `{meant}`?"
+                        "nothing to {verb} is called `{word}`; did you mean `{meant}`?"
                     ),
                     hint: Some("a kind of your own stands in double quotes"),
                     place: cursor.place(),

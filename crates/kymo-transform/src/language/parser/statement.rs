@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use kymo_query::nearest;
 
 use super::cursor::Cursor;
-use super::{document, scale, value};
+use super::{document, scale, synthesize, value};
 use crate::language::forms::{FORMS, Form, LATER, QUERY_WORDS};
 use crate::language::{
     Action, Assignment, Closure, LanguageError, PatchKind, Shift, Stretch, Unit, Window,
@@ -31,6 +31,7 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<(bool, Action), LanguageError>
         "SHIFT" => shift(cursor),
         "MERGE" => merge(cursor),
         "REPEAT" => repeat(cursor),
+        "SYNTHESIZE" => synthesize::read(cursor).map(Action::Synthesize),
         _ => insert(cursor),
     }?;
     Ok((explain, action))
@@ -53,7 +54,7 @@ fn form(cursor: &Cursor) -> Result<&'static Form, LanguageError> {
         "EXPLAIN" => "one `EXPLAIN` is enough",
         _ => {
             "a statement begins with DELETE, KEEP, SLICE, PATCH, UPDATE, SCALE, STRETCH, SHIFT, \
-             MERGE, REPEAT or INSERT"
+             MERGE, REPEAT, SYNTHESIZE or INSERT"
         }
     };
     Err(LanguageError::UnknownStatement {

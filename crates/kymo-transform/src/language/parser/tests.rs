@@ -247,11 +247,6 @@ fn what_does_not_belong_is_marked_and_what_was_meant_is_guessed() {
         ),
         ("SELECT 1", "no statement begins with `SELECT`", "SELECT"),
         (
-            "SYNTHESIZE NODES 5",
-            "this version of kymo does not know `SYNTHESIZE` yet",
-            "SYNTHESIZE",
-        ),
-        (
             "anonymize WITH POLICY 'x'",
             "this version of kymo does not know `ANONYMIZE` yet",
             "anonymize",

@@ -1,0 +1,73 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use kymo_transform::{Progress, Synth};
+use tokio_util::sync::CancellationToken;
+
+use super::transform::Rows;
+use super::transform::script::ScriptText;
+use crate::command_error::CommandError;
+use crate::environment;
+use crate::signal::cancel_on_signal;
+use crate::ui::{Ui, of};
+
+/// Make a trace of a cluster that never was
+///
+/// A script of `SYNTHESIZE` statements says which nodes and workloads there are, when they come and
+/// how long they live; other statements may follow and change what was made. docs/synthesize.md
+/// tells what each clause does.
+///
+/// The same script and seed give the same bytes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SynthArgs {
+    /// Read statements from this file; several are run in their order. Paths in it are from where
+    /// it is
+    #[arg(short, long = "file", value_name = "SCRIPT")]
+    files: Vec<PathBuf>,
+    /// Run this statement; several are run in their order, behind those of files
+    #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
+    statements: Vec<String>,
+    /// The trace to make, one `.parquet` file; must not exist
+    #[arg(short, long, value_name = "TRACE")]
+    output: PathBuf,
+    /// What is drawn depends on this number [default: 0]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+/// Makes a trace; SIGINT and SIGTERM end it without an output.
+pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError> {
+    let text = ScriptText::read(&args.files, &args.statements)?;
+    let script = text.parse()?;
+    let seed = match args.seed {
+        Some(seed) => Some(seed),
+        None => environment::seed()?,
+    };
+    let stop = CancellationToken::new();
+    cancel_on_signal(&stop)?;
+    let rows = Arc::new(Rows {
+        read: AtomicU64::new(0),
+        stop,
+    });
+    let base = args.files.first().and_then(|file| file.parent());
+    let synth = Synth::new(script, base.unwrap_or(Path::new("")))
+        .seed(seed.unwrap_or_default())
+        .watched_by(Arc::clone(&rows) as Arc<dyn Progress>);
+    let line = ui.progress();
+    let mut running = std::pin::pin!(synth.run(&args.output));
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    let done = loop {
+        tokio::select! {
+            biased;
+            done = &mut running => break done,
+            _ = tick.tick() => line.set(&of(rows.read.load(Ordering::Relaxed), "step")),
+        }
+    };
+    drop(line);
+    let report = done.map_err(|error| text.explain(&error))?;
+    let written = of(report.summary.rows, "event");
+    ui.message(&format!("wrote {written} to `{}`", args.output.display()));
+    Ok(())
+}

@@ -1,0 +1,368 @@
+//! `SYNTHESIZE`.
+
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::cursor::Cursor;
+use super::{scale, value};
+use crate::language::{
+    Argument, ArgumentValue, Call, LanguageError, ManifestText, Number, Outage, Place,
+    PlacementWord, Synthesize, SynthesizeOptions, TimePoint,
+};
+use crate::synth;
+
+pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
+    if cursor.takes("TIME") {
+        let span = value::length(cursor, 1)?;
+        let from = if cursor.takes("FROM") {
+            let from = value::time(cursor)?;
+            if value::instant(&from).is_none() {
+                return Err(refused(
+                    format!("`{}` says how far, not when", from.text),
+                    Some("write an RFC 3339 time, such as '2027-01-01T00:00:00Z'"),
+                    from.place,
+                ));
+            }
+            Some(from)
+        } else {
+            None
+        };
+        return Ok(Synthesize::Time { span, from });
+    }
+    if cursor.takes("NODES") {
+        let (count, place) = value::count(cursor)?;
+        if count > MOST_NODES {
+            let message = format!("there can be at most {MOST_NODES} nodes");
+            return Err(refused(message, None, place));
+        }
+        let mut options = SynthesizeOptions::default();
+        if cursor.takes("NAMED") {
+            let named = cursor.text("a pattern of names in quotes")?;
+            check_pattern(&named.value, "a node", named.place)?;
+            options.named = Some(named.value);
+        }
+        manifest(cursor, &mut options)?;
+        clauses(cursor, &NODE_CLAUSES, &mut options)?;
+        return Ok(Synthesize::Nodes {
+            count,
+            options: Box::new(options),
+        });
+    }
+    for (word, kind) in [
+        ("FAILURE", Outage::Failure),
+        ("DRAIN", Outage::Drain),
+        ("REMOVAL", Outage::Removal),
+    ] {
+        if cursor.takes(word) {
+            return outage(cursor, kind);
+        }
+    }
+    let kind = scale::read_kind(cursor, "make", &MORE_KINDS)?;
+    let workload = cursor.text("'namespace/name'")?;
+    let Some((namespace, name)) = workload.value.split_once('/') else {
+        return Err(refused(
+            "an object is named with its namespace".to_owned(),
+            Some("write 'namespace/name'"),
+            workload.place,
+        ));
+    };
+    value::check_name(namespace, "a namespace", workload.place)?;
+    check_pattern(name, "an object", workload.place)?;
+    let mut options = SynthesizeOptions::default();
+    manifest(cursor, &mut options)?;
+    if options.manifest.is_none() {
+        return Err(cursor.unexpected());
+    }
+    clauses(cursor, &WORKLOAD_CLAUSES, &mut options)?;
+    Ok(Synthesize::Workload {
+        kind,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        options: Box::new(options),
+    })
+}
+
+/// The most nodes that one statement makes.
+const MOST_NODES: u64 = 1_000_000;
+
+/// Kinds that can be made besides workloads.
+const MORE_KINDS: [&str; 1] = ["Pod"];
+
+const NODE_CLAUSES: [&str; 7] = [
+    "LABELS",
+    "AT",
+    "UNTIL",
+    "ARRIVAL",
+    "STARTUP",
+    "LEASES",
+    "HEARTBEATS",
+];
+
+const WORKLOAD_CLAUSES: [&str; 13] = [
+    "REPLICAS",
+    "AT",
+    "UNTIL",
+    "ARRIVAL",
+    "STARTUP",
+    "RUNTIME",
+    "LIFETIME",
+    "RESTARTS",
+    "FAILURES",
+    "PLACEMENT",
+    "SCALE",
+    "ROLLOUT",
+    "EVENTS",
+];
+
+fn refused(message: String, hint: Option<&'static str>, place: Place) -> LanguageError {
+    LanguageError::Value {
+        message,
+        hint,
+        place,
+    }
+}
+
+fn manifest(cursor: &mut Cursor, options: &mut SynthesizeOptions) -> Result<(), LanguageError> {
+    let (is_inline, text) = if cursor.takes("FROM") {
+        let path = cursor.text("the path of a manifest in quotes")?;
+        if path.value.is_empty() || path.value.contains('\0') {
+            return Err(refused(
+                "this cannot be the path of a manifest".to_owned(),
+                None,
+                path.place,
+            ));
+        }
+        (false, path)
+    } else if cursor.takes("AS") {
+        (true, cursor.text("a manifest in quotes")?)
+    } else {
+        return Ok(());
+    };
+    options.manifest = Some(ManifestText {
+        text: text.value,
+        is_inline,
+        place: text.place,
+    });
+    Ok(())
+}
+
+fn outage(cursor: &mut Cursor, kind: Outage) -> Result<Synthesize, LanguageError> {
+    cursor.word("OF")?;
+    cursor.word("NODES")?;
+    let nodes = cursor.text("names of nodes in quotes")?;
+    cursor.word("AT")?;
+    let at = value::time(cursor)?;
+    let lasts = if cursor.takes("FOR") {
+        Some(value::length(cursor, 1)?)
+    } else {
+        None
+    };
+    Ok(Synthesize::Outage {
+        kind,
+        nodes: nodes.value,
+        at,
+        lasts,
+    })
+}
+
+/// Reads the clauses, in any order.
+fn clauses(
+    cursor: &mut Cursor,
+    words: &[&'static str],
+    options: &mut SynthesizeOptions,
+) -> Result<(), LanguageError> {
+    let mut seen: Vec<&'static str> = Vec::new();
+    loop {
+        let place = cursor.place();
+        let Some(word) = words.iter().copied().find(|word| cursor.takes(word)) else {
+            return Ok(());
+        };
+        let is_list = matches!(word, "SCALE" | "ROLLOUT");
+        if !is_list && seen.contains(&word) {
+            return Err(refused(format!("`{word}` is given twice"), None, place));
+        }
+        seen.push(word);
+        clause(cursor, word, options)?;
+    }
+}
+
+fn clause(
+    cursor: &mut Cursor,
+    word: &'static str,
+    options: &mut SynthesizeOptions,
+) -> Result<(), LanguageError> {
+    match word {
+        "LABELS" => options.labels = labels(cursor)?,
+        "AT" => options.at = Some(time(cursor)?),
+        "UNTIL" => options.until = Some(time(cursor)?),
+        "REPLICAS" => options.replicas = Some(value::count(cursor)?.0),
+        "ARRIVAL" => {
+            let call = call(cursor, "an arrival such as poisson(rate => 5)")?;
+            synth::check_arrival(&call)?;
+            options.arrival = Some(call);
+        }
+        "STARTUP" => options.startup = Some(distribution(cursor)?),
+        "RUNTIME" => options.runtime = Some(distribution(cursor)?),
+        "LIFETIME" => options.lifetime = Some(distribution(cursor)?),
+        "RESTARTS" => options.restarts = Some(distribution(cursor)?),
+        "FAILURES" => {
+            let place = cursor.place();
+            let share = number(cursor)?;
+            if !(0.0..=1.0).contains(&share.value) {
+                return Err(refused(
+                    "a share lies between 0 and 1".to_owned(),
+                    None,
+                    place,
+                ));
+            }
+            options.failures = Some(share);
+        }
+        "PLACEMENT" => {
+            options.placement = Some(cursor.one_of(&[
+                ("NONE", PlacementWord::None),
+                ("SPREAD", PlacementWord::Spread),
+                ("BINPACK", PlacementWord::Binpack),
+            ])?);
+        }
+        "SCALE" => {
+            cursor.word("TO")?;
+            let (replicas, _) = value::count(cursor)?;
+            cursor.word("AT")?;
+            options.scale.push((replicas, time(cursor)?));
+        }
+        "ROLLOUT" => {
+            cursor.word("AT")?;
+            options.rollouts.push(time(cursor)?);
+        }
+        "EVENTS" => options.events = true,
+        "LEASES" => options.leases = true,
+        _ => options.heartbeats = true,
+    }
+    Ok(())
+}
+
+/// Reads a time that lies behind the start.
+fn time(cursor: &mut Cursor) -> Result<TimePoint, LanguageError> {
+    value::time(cursor)
+}
+
+fn distribution(cursor: &mut Cursor) -> Result<Call, LanguageError> {
+    let call = call(cursor, "a distribution such as exponential(mean => '2h')")?;
+    synth::check_distribution(&call)?;
+    Ok(call)
+}
+
+/// Reads `name(argument, …)`.
+fn call(cursor: &mut Cursor, what: &'static str) -> Result<Call, LanguageError> {
+    let name = cursor.name(what)?;
+    let mut place = name.place;
+    cursor.sign(&Token::LParen, "`(`")?;
+    let mut arguments = Vec::new();
+    loop {
+        let start = cursor.place().start;
+        let name = match (cursor.next_token(), cursor.second_token()) {
+            (Token::Word(_), Token::RArrow) => {
+                let name = cursor.name("the name of a parameter")?;
+                cursor.sign(&Token::RArrow, "`=>`")?;
+                Some(name.value)
+            }
+            _ => None,
+        };
+        let (value, end) = if matches!(cursor.next_token(), Token::Number(..)) {
+            let end = cursor.place().end;
+            (ArgumentValue::Number(number(cursor)?), end)
+        } else {
+            let text = cursor.text("a number or a text in quotes")?;
+            (ArgumentValue::Text(text.value), text.place.end)
+        };
+        arguments.push(Argument {
+            name,
+            value,
+            place: Place { start, end },
+        });
+        if arguments.len() > MOST_ARGUMENTS {
+            return Err(refused(
+                format!("a call has at most {MOST_ARGUMENTS} arguments"),
+                None,
+                place,
+            ));
+        }
+        if !cursor.takes_sign(&Token::Comma, "`,`") {
+            break;
+        }
+    }
+    place.end = cursor.place().end;
+    cursor.sign(&Token::RParen, "`)`")?;
+    Ok(Call {
+        name: name.value,
+        arguments,
+        place,
+    })
+}
+
+/// The most arguments of a call: the values of an empirical distribution.
+const MOST_ARGUMENTS: usize = 10_000;
+
+fn number(cursor: &mut Cursor) -> Result<Number, LanguageError> {
+    let Token::Number(text, _) = cursor.next_token() else {
+        return Err(cursor.expected("a number"));
+    };
+    let text = text.replace('_', "");
+    let place = cursor.advance();
+    match text.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok(Number { text, value }),
+        _ => Err(refused(format!("`{text}` is no number"), None, place)),
+    }
+}
+
+/// Reads `{'label': 'value', 'label': cycle('a', 'b')}`.
+fn labels(cursor: &mut Cursor) -> Result<Vec<(String, Vec<String>)>, LanguageError> {
+    cursor.sign(&Token::LBrace, "`{`")?;
+    let mut labels: Vec<(String, Vec<String>)> = Vec::new();
+    loop {
+        let label = cursor.text("the name of a label in quotes")?;
+        if label.value.is_empty() || labels.iter().any(|(known, _)| *known == label.value) {
+            let message = if label.value.is_empty() {
+                "a label has a name".to_owned()
+            } else {
+                format!("`{}` is given twice", label.value)
+            };
+            return Err(refused(message, None, label.place));
+        }
+        cursor.sign(&Token::Colon, "`:`")?;
+        let mut values = Vec::new();
+        let is_cycle = cursor
+            .next_word()
+            .is_some_and(|word| word.eq_ignore_ascii_case("cycle"));
+        if is_cycle {
+            cursor.advance();
+            cursor.sign(&Token::LParen, "`(`")?;
+            loop {
+                values.push(cursor.text("a value in quotes")?.value);
+                if !cursor.takes_sign(&Token::Comma, "`,`") {
+                    break;
+                }
+            }
+            cursor.sign(&Token::RParen, "`)`")?;
+        } else {
+            values.push(cursor.text("a value in quotes")?.value);
+        }
+        labels.push((label.value, values));
+        if !cursor.takes_sign(&Token::Comma, "`,`") {
+            break;
+        }
+    }
+    cursor.sign(&Token::RBrace, "`}`")?;
+    Ok(labels)
+}
+
+/// Fails for what is never a pattern of names.
+fn check_pattern(pattern: &str, what: &str, place: Place) -> Result<(), LanguageError> {
+    let filled = match pattern.split_once("{i") {
+        Some((before, rest)) => match rest.split_once('}') {
+            Some((_, behind)) => format!("{before}0{behind}"),
+            None => pattern.to_owned(),
+        },
+        None => pattern.to_owned(),
+    };
+    value::check_name(&filled, what, place)
+}

@@ -1,0 +1,297 @@
+//! `SYNTHESIZE`: what it says, and how it is written.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::display::{Length, Quoted};
+use super::{Place, TimePoint};
+
+/// What is made from scratch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Synthesize {
+    /// `SYNTHESIZE TIME duration [FROM instant]`
+    Time {
+        /// How long the trace lasts, in nanoseconds.
+        span: i64,
+        /// When it begins.
+        from: Option<TimePoint>,
+    },
+    /// `SYNTHESIZE NODES count …`
+    Nodes {
+        /// How many.
+        count: u64,
+        /// The rest.
+        options: Box<SynthesizeOptions>,
+    },
+    /// `SYNTHESIZE {FAILURE | DRAIN | REMOVAL} OF NODES …`
+    Outage {
+        /// What happens.
+        kind: Outage,
+        /// To nodes of these names; `*` stands for any characters.
+        nodes: String,
+        /// When.
+        at: TimePoint,
+        /// For how long, in nanoseconds.
+        lasts: Option<i64>,
+    },
+    /// `SYNTHESIZE kind 'namespace/name' …`
+    Workload {
+        /// The kind, in the API's spelling.
+        kind: String,
+        /// The namespace.
+        namespace: String,
+        /// The name, or a pattern of names.
+        name: String,
+        /// The rest.
+        options: Box<SynthesizeOptions>,
+    },
+}
+
+/// What happens to nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// Their kubelets do not answer.
+    Failure,
+    /// They are drained.
+    Drain,
+    /// They are drained and deleted.
+    Removal,
+}
+
+/// The clauses of `SYNTHESIZE`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SynthesizeOptions {
+    /// `NAMED`, for nodes.
+    pub named: Option<String>,
+    /// `FROM` or `AS`.
+    pub manifest: Option<ManifestText>,
+    /// `LABELS`, for nodes.
+    pub labels: Vec<(String, Vec<String>)>,
+    /// `REPLICAS`.
+    pub replicas: Option<u64>,
+    /// `AT`.
+    pub at: Option<TimePoint>,
+    /// `UNTIL`.
+    pub until: Option<TimePoint>,
+    /// `ARRIVAL`.
+    pub arrival: Option<Call>,
+    /// `STARTUP`.
+    pub startup: Option<Call>,
+    /// `RUNTIME`.
+    pub runtime: Option<Call>,
+    /// `LIFETIME`.
+    pub lifetime: Option<Call>,
+    /// `RESTARTS`.
+    pub restarts: Option<Call>,
+    /// `FAILURES`: a share.
+    pub failures: Option<Number>,
+    /// `PLACEMENT`.
+    pub placement: Option<PlacementWord>,
+    /// `SCALE TO … AT …`.
+    pub scale: Vec<(u64, TimePoint)>,
+    /// `ROLLOUT AT …`.
+    pub rollouts: Vec<TimePoint>,
+    /// `EVENTS`.
+    pub events: bool,
+    /// `LEASES`, for nodes.
+    pub leases: bool,
+    /// `HEARTBEATS`, for nodes.
+    pub heartbeats: bool,
+}
+
+/// Where a manifest is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestText {
+    /// A path, or the manifest itself.
+    pub text: String,
+    /// Whether the text is the manifest itself.
+    pub is_inline: bool,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// On which nodes pods are put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlacementWord {
+    /// On none.
+    None,
+    /// Where the fewest are.
+    Spread,
+    /// Where the least is left.
+    Binpack,
+}
+
+/// `name(argument, name => argument, …)`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// Its name, in small letters.
+    pub name: String,
+    /// What stands in the parentheses.
+    pub arguments: Vec<Argument>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One argument of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Argument {
+    /// Its name, in small letters, if it has one.
+    pub name: Option<String>,
+    /// What it is.
+    pub value: ArgumentValue,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What an argument is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ArgumentValue {
+    /// A text in quotes.
+    Text(String),
+    /// A number.
+    Number(Number),
+}
+
+/// A number as it was written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Number {
+    /// Its digits.
+    pub text: String,
+    /// What they mean.
+    pub value: f64,
+}
+
+impl Display for Synthesize {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("SYNTHESIZE ")?;
+        match self {
+            Self::Time { span, from } => {
+                write!(f, "TIME {}", Length(*span))?;
+                match from {
+                    Some(from) => write!(f, " FROM {}", Quoted(&from.text)),
+                    None => Ok(()),
+                }
+            }
+            Self::Nodes { count, options } => write!(f, "NODES {count}{options}"),
+            Self::Outage {
+                kind,
+                nodes,
+                at,
+                lasts,
+            } => {
+                let kind = match kind {
+                    Outage::Failure => "FAILURE",
+                    Outage::Drain => "DRAIN",
+                    Outage::Removal => "REMOVAL",
+                };
+                let (nodes, at) = (Quoted(nodes), Quoted(&at.text));
+                write!(f, "{kind} OF NODES {nodes} AT {at}")?;
+                match lasts {
+                    Some(lasts) => write!(f, " FOR {}", Length(*lasts)),
+                    None => Ok(()),
+                }
+            }
+            Self::Workload {
+                kind,
+                namespace,
+                name,
+                options,
+            } => {
+                let workload = format!("{namespace}/{name}");
+                write!(f, "\"{kind}\" {}{options}", Quoted(&workload))
+            }
+        }
+    }
+}
+
+impl Display for SynthesizeOptions {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(named) = &self.named {
+            write!(f, " NAMED {}", Quoted(named))?;
+        }
+        if let Some(manifest) = &self.manifest {
+            let word = if manifest.is_inline { "AS" } else { "FROM" };
+            write!(f, " {word} {}", Quoted(&manifest.text))?;
+        }
+        for (index, (label, values)) in self.labels.iter().enumerate() {
+            f.write_str(if index == 0 { " LABELS {" } else { ", " })?;
+            write!(f, "{}: ", Quoted(label))?;
+            match values.as_slice() {
+                [value] => write!(f, "{}", Quoted(value))?,
+                several => {
+                    for (index, value) in several.iter().enumerate() {
+                        let before = if index == 0 { "cycle(" } else { ", " };
+                        write!(f, "{before}{}", Quoted(value))?;
+                    }
+                    f.write_str(")")?;
+                }
+            }
+        }
+        if !self.labels.is_empty() {
+            f.write_str("}")?;
+        }
+        if let Some(replicas) = self.replicas {
+            write!(f, " REPLICAS {replicas}")?;
+        }
+        for (word, time) in [("AT", &self.at), ("UNTIL", &self.until)] {
+            if let Some(time) = time {
+                write!(f, " {word} {}", Quoted(&time.text))?;
+            }
+        }
+        for (word, call) in [
+            ("ARRIVAL", &self.arrival),
+            ("STARTUP", &self.startup),
+            ("RUNTIME", &self.runtime),
+            ("LIFETIME", &self.lifetime),
+            ("RESTARTS", &self.restarts),
+        ] {
+            if let Some(call) = call {
+                write!(f, " {word} {call}")?;
+            }
+        }
+        if let Some(failures) = &self.failures {
+            write!(f, " FAILURES {}", failures.text)?;
+        }
+        if let Some(placement) = self.placement {
+            f.write_str(match placement {
+                PlacementWord::None => " PLACEMENT NONE",
+                PlacementWord::Spread => " PLACEMENT SPREAD",
+                PlacementWord::Binpack => " PLACEMENT BINPACK",
+            })?;
+        }
+        for (replicas, at) in &self.scale {
+            write!(f, " SCALE TO {replicas} AT {}", Quoted(&at.text))?;
+        }
+        for at in &self.rollouts {
+            write!(f, " ROLLOUT AT {}", Quoted(&at.text))?;
+        }
+        for (word, is_set) in [
+            ("EVENTS", self.events),
+            ("LEASES", self.leases),
+            ("HEARTBEATS", self.heartbeats),
+        ] {
+            if is_set {
+                write!(f, " {word}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Call {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", self.name)?;
+        for (index, argument) in self.arguments.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            if let Some(name) = &argument.name {
+                write!(f, "{name} => ")?;
+            }
+            match &argument.value {
+                ArgumentValue::Text(text) => write!(f, "{}", Quoted(text))?,
+                ArgumentValue::Number(number) => f.write_str(&number.text)?,
+            }
+        }
+        f.write_str(")")
+    }
+}

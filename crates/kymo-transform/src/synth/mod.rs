@@ -1,0 +1,8 @@
+//! `SYNTHESIZE`: from statements to what `kymo-synth` makes.
+
+mod call;
+mod plan;
+mod run;
+
+pub(crate) use call::{check_arrival, check_distribution};
+pub use run::{Synth, SynthReport};

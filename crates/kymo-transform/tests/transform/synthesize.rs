@@ -1,0 +1,103 @@
+use std::path::Path;
+
+use kymo_transform::language::Script;
+use kymo_transform::{Error, Synth};
+
+use crate::workbench::{ask, runtime, violations};
+
+const SCRIPT: &str = "
+SYNTHESIZE TIME '3m' FROM '2027-01-01T00:00:00Z';
+SYNTHESIZE NODES 4 NAMED 'sim-{i}' LEASES;
+SYNTHESIZE Deployment 'load/web' FROM 'web.yaml' REPLICAS 12 AT '10s' ARRIVAL poisson(rate => 4)
+  STARTUP constant('2s') LIFETIME exponential(mean => '1m') ROLLOUT AT '1m' EVENTS;
+SYNTHESIZE Job 'load/train' AS $$
+  {kind: Job, apiVersion: batch/v1, spec: {template: {spec: {containers: [{name: a, image: 'a:1'}]}}}}
+  $$ REPLICAS 3 RUNTIME constant('5s') FAILURES 0.2;
+SYNTHESIZE DRAIN OF NODES 'sim-0' AT '90s' FOR '30s';
+";
+
+const WEB: &str = "
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: app, image: 'app:1'}]}
+";
+
+fn run(folder: &Path, name: &str, script: &str, seed: u64) -> Result<std::path::PathBuf, Error> {
+    std::fs::write(folder.join("web.yaml"), WEB).unwrap();
+    let out = folder.join(name);
+    let synth = Synth::new(Script::parse(script).unwrap(), folder).seed(seed);
+    runtime().block_on(synth.run(&out))?;
+    Ok(out)
+}
+
+#[test]
+fn a_script_without_a_trace_makes_a_legal_one_and_the_same_one_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), "a.parquet", SCRIPT, 5).unwrap();
+    assert_eq!(violations(&made), Vec::<String>::new());
+    let again = run(folder.path(), "b.parquet", SCRIPT, 5).unwrap();
+    let bytes = |path: &Path| std::fs::read(path).unwrap();
+    assert_eq!(bytes(&made), bytes(&again));
+    let other = run(folder.path(), "c.parquet", SCRIPT, 6).unwrap();
+    assert_ne!(bytes(&made), bytes(&other));
+    let startup = "SELECT count(*) > 12, round(min(s), 1), round(max(s), 1) FROM (
+        SELECT (CAST(min(ts) FILTER (WHERE object->'status'->>'phase' = 'Running') AS BIGINT)
+          - CAST(min(ts) AS BIGINT)) / 1e9 AS s
+        FROM events WHERE kind = 'Pod' AND owner_kind = 'ReplicaSet' GROUP BY uid)";
+    assert_eq!(ask(&made, startup), ["true | 2.0 | 2.0"]);
+}
+
+#[test]
+fn other_statements_change_what_was_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("{SCRIPT} DELETE FROM EVENTS WHERE kind IN ('Lease', 'Event')");
+    let made = run(folder.path(), "a.parquet", &script, 5).unwrap();
+    let kinds = "SELECT count(*) FILTER (WHERE kind = 'Lease'), count(*) > 0 FROM events";
+    assert_eq!(ask(&made, kinds), ["0 | true"]);
+}
+
+#[test]
+fn what_cannot_be_made_is_told_with_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    for (script, expected, marked) in [
+        (
+            "SYNTHESIZE NODES 1; SYNTHESIZE Deployment 'a/b' FROM 'none.yaml'",
+            "cannot read",
+            "'none.yaml'",
+        ),
+        (
+            "SYNTHESIZE NODES 1; SYNTHESIZE Pod 'a/b' AS '{kind: Pod}'",
+            "manifest:1: `apiVersion` is missing",
+            "'{kind: Pod}'",
+        ),
+        (
+            "SYNTHESIZE Deployment 'a/b' FROM 'web.yaml'",
+            "there are no nodes",
+            "SYNTHESIZE Deployment 'a/b' FROM 'web.yaml'",
+        ),
+        (
+            "SYNTHESIZE NODES 1 AT '5m' UNTIL '1m'",
+            "it ends before it begins",
+            "'1m'",
+        ),
+        (
+            "DELETE FROM EVENTS",
+            "there is no trace yet",
+            "DELETE FROM EVENTS",
+        ),
+    ] {
+        let Err(Error::Statement { message, place, .. }) =
+            run(folder.path(), "x.parquet", script, 0)
+        else {
+            panic!("{script}");
+        };
+        assert!(message.contains(expected), "{message}");
+        assert_eq!(&script[place.start..place.end], marked);
+        assert!(!folder.path().join("x.parquet").exists());
+    }
+}
