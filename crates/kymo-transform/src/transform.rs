@@ -17,7 +17,7 @@ use crate::pass::{self, Tally};
 use crate::plan::{self, Input, Work};
 use crate::progress::{Progress, Unwatched};
 use crate::sorted::{Sorted, Unordered};
-use crate::{Error, records};
+use crate::{Error, records, synth};
 
 /// Memory for rows that are sorted again, in bytes.
 const SPOOL_BYTES: usize = 96 << 20;
@@ -120,7 +120,18 @@ impl Transform {
                 workspace.path().join(format!("stage-{index}.parquet"))
             };
             let opened = Input::open(&input, &self.limits, &self.base)?;
-            let mut work = Work::of(stage, &self.script, self.seed, &opened).await?;
+            let made = synth::beside(
+                stage,
+                &self.script,
+                self.seed,
+                &opened,
+                &workspace.path().join(format!("made-{index}.parquet")),
+            )
+            .await?;
+            let mut work = match made {
+                Some(made) => Work::beside(&made, stage, &self.script, self.seed, &opened).await?,
+                None => Work::of(stage, &self.script, self.seed, &opened).await?,
+            };
             for (statement, count) in stage.statements.iter().zip(&work.named) {
                 if let Some(slot) = named.get_mut(*statement) {
                     *slot = *count;

@@ -29,6 +29,9 @@ pub(crate) struct SynthArgs {
     /// Run this statement; several are run in their order, behind those of files
     #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
     statements: Vec<String>,
+    /// Give a parameter of the script a value: `$NAME` is a number, a text or a time
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
     /// The trace to make, one `.parquet` file; must not exist
     #[arg(short, long, value_name = "TRACE")]
     output: PathBuf,
@@ -40,7 +43,8 @@ pub(crate) struct SynthArgs {
 /// Makes a trace; SIGINT and SIGTERM end it without an output.
 pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError> {
     let text = ScriptText::read(&args.files, &args.statements)?;
-    let script = text.parse()?;
+    let parameters = args.parameters.iter().cloned().collect();
+    let script = text.parse_with(&parameters)?;
     let seed = match args.seed {
         Some(seed) => Some(seed),
         None => environment::seed()?,
@@ -70,4 +74,11 @@ pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError>
     let written = of(report.summary.rows, "event");
     ui.message(&format!("wrote {written} to `{}`", args.output.display()));
     Ok(())
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }

@@ -21,7 +21,7 @@ mod repeat;
 use ask::{count, texts_of};
 pub(crate) use cluster::{everything, nodes};
 pub(crate) use copies::Copies;
-pub(crate) use merge::{Wanted, merge, partial};
+pub(crate) use merge::{Wanted, join, merge, partial};
 pub(crate) use names::Names;
 pub(crate) use namespaces::namespace;
 pub(crate) use repeat::{Repeat, repeat};

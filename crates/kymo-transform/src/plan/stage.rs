@@ -23,6 +23,8 @@ struct Changed {
     closed: bool,
     /// Nothing but another stretch of time.
     stretched: bool,
+    /// Nothing but more that is made from scratch.
+    made: bool,
 }
 
 /// Splits a script into stages. What a statement asks is asked of the input of its stage, so it can
@@ -83,7 +85,9 @@ pub(crate) fn selection(action: &Action) -> Option<Selection<'_>> {
 
 fn joins(statement: &Statement, changed: Changed) -> bool {
     if changed.closed {
-        return changed.stretched && is_stretch_of_time(&statement.action);
+        let is_made = matches!(statement.action, Action::Synthesize(_));
+        return (changed.stretched && is_stretch_of_time(&statement.action))
+            || (changed.made && is_made);
     }
     let untouched = !changed.rows && !changed.content;
     // Without its first events a trace may begin later.
@@ -101,6 +105,7 @@ fn joins(statement: &Statement, changed: Changed) -> bool {
             })
         }
         Action::Slice(_) | Action::Shift(_) => true,
+        Action::Synthesize(_) => false,
         action => untouched || is_stretch_of_time(action),
     }
 }
@@ -148,6 +153,11 @@ fn after(statement: &Statement, changed: Changed) -> Changed {
         action if is_stretch_of_time(action) => Changed {
             closed: true,
             stretched: true,
+            ..changed
+        },
+        Action::Synthesize(_) => Changed {
+            closed: true,
+            made: true,
             ..changed
         },
         // What follows counts from another begin, or has other rows to ask.

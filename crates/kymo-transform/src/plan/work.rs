@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use kymo_model::Timestamp;
@@ -60,6 +61,7 @@ fn runs(action: &Action) -> bool {
             | Action::Shift(_)
             | Action::Merge { .. }
             | Action::Repeat { .. }
+            | Action::Synthesize(_)
             | Action::Scale(_)
             | Action::Stretch {
                 what: Stretch::Time,
@@ -97,6 +99,27 @@ impl Work {
                 place: work.moves,
             }));
         }
+        Ok(work)
+    }
+
+    /// Puts a trace that was made for some statements beside the input.
+    pub(crate) async fn beside(
+        made: &Path,
+        stage: &Stage,
+        script: &Script,
+        seed: u64,
+        input: &Input,
+    ) -> Result<Self, Error> {
+        let mut work = Self::default();
+        let first = stage.statements.first();
+        let Some(statement) = first.and_then(|index| script.statements.get(*index)) else {
+            return Ok(work);
+        };
+        let order = order_at(statement.place, statement, seed, input);
+        let plan = copy::join(&order, made, None, None, input).await?;
+        work.whole = Some(plan.whole);
+        work.merged = Some(plan.merged);
+        work.named = vec![None; stage.statements.len()];
         Ok(work)
     }
 

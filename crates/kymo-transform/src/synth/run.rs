@@ -56,6 +56,11 @@ impl Synth {
         self
     }
 
+    async fn write(&self, planned: Planned, out: &Path) -> Result<SegmentSummary, Error> {
+        let (text, progress) = (Arc::clone(&self.script.text), Arc::clone(&self.progress));
+        write(planned, text, self.seed, progress, out).await
+    }
+
     /// Runs the script and writes the output as one sealed file, which must not exist.
     ///
     /// Must be called inside a Tokio runtime.
@@ -120,33 +125,40 @@ impl Synth {
             summary: report.summary,
         })
     }
+}
 
-    async fn write(&self, planned: Planned, out: &Path) -> Result<SegmentSummary, Error> {
-        let (seed, text, out) = (self.seed, Arc::clone(&self.script.text), out.to_owned());
-        let watched = Watched(Arc::clone(&self.progress));
-        crate::transform::blocking(move || {
-            let synthesis =
-                Synthesis::new(&planned.plan, &watched).map_err(|error| planned.explain(error))?;
-            let rows = synthesis.rows().map(|row: Row| {
-                if watched.0.row() {
-                    Ok(row)
-                } else {
-                    Err(Error::Stopped)
-                }
-            });
-            let meta = synthesis.meta(lineage::TOOL);
-            let summary = write_file(
-                Arc::new(RealFs),
-                &out,
-                rows,
-                meta,
-                &SegmentOptions::default(),
-                |meta: &mut SegmentMeta| lineage::put_made(meta, &text, seed),
-            )?;
-            Ok(summary)
-        })
-        .await
-    }
+/// Makes what was planned and writes it as a trace.
+pub(super) async fn write(
+    planned: Planned,
+    text: Arc<str>,
+    seed: u64,
+    progress: Arc<dyn Progress>,
+    out: &Path,
+) -> Result<SegmentSummary, Error> {
+    let out = out.to_owned();
+    let watched = Watched(progress);
+    crate::transform::blocking(move || {
+        let synthesis =
+            Synthesis::new(&planned.plan, &watched).map_err(|error| planned.explain(error))?;
+        let rows = synthesis.rows().map(|row: Row| {
+            if watched.0.row() {
+                Ok(row)
+            } else {
+                Err(Error::Stopped)
+            }
+        });
+        let meta = synthesis.meta(lineage::TOOL);
+        let summary = write_file(
+            Arc::new(RealFs),
+            &out,
+            rows,
+            meta,
+            &SegmentOptions::default(),
+            |meta: &mut SegmentMeta| lineage::put_made(meta, &text, seed),
+        )?;
+        Ok(summary)
+    })
+    .await
 }
 
 /// The progress of a transform, as that of a synthesis.

@@ -1,9 +1,9 @@
 use std::path::Path;
 
 use kymo_transform::language::Script;
-use kymo_transform::{Error, Synth};
+use kymo_transform::{Error, Synth, Transform};
 
-use crate::workbench::{ask, runtime, violations};
+use crate::workbench::{ask, rollout, runtime, violations};
 
 const SCRIPT: &str = "
 SYNTHESIZE TIME '3m' FROM '2027-01-01T00:00:00Z';
@@ -59,6 +59,63 @@ fn other_statements_change_what_was_made() {
     let made = run(folder.path(), "a.parquet", &script, 5).unwrap();
     let kinds = "SELECT count(*) FILTER (WHERE kind = 'Lease'), count(*) > 0 FROM events";
     assert_eq!(ask(&made, kinds), ["0 | true"]);
+}
+
+#[test]
+fn what_is_made_is_added_to_a_trace_on_its_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("web.yaml"), WEB).unwrap();
+    let script = "SYNTHESIZE Deployment 'load/web' FROM 'web.yaml' REPLICAS 4 AT '2s' STARTUP constant('1s');
+        SYNTHESIZE Pod 'shop/probe' AS '{kind: Pod, apiVersion: v1, spec: {containers: [{name: a, image: a}]}}'";
+    let out = folder.path().join("out.parquet");
+    let transform = Transform::new(&rollout(), Script::parse(script).unwrap())
+        .seed(3)
+        .relative_to(folder.path());
+    runtime().block_on(transform.run(&out)).unwrap();
+    assert_eq!(violations(&out), Vec::<String>::new());
+    let pods = "SELECT count(DISTINCT uid), count(DISTINCT uid) FILTER (WHERE object->'status'->>'phase' = 'Running')
+        FROM events WHERE kind = 'Pod' AND (namespace = 'load' OR name = 'probe')";
+    assert_eq!(ask(&out, pods), ["5 | 5"]);
+    let nodes = "SELECT count(*) FROM (SELECT DISTINCT object->'spec'->>'nodeName' AS node FROM events
+        WHERE kind = 'Pod' AND namespace = 'load') WHERE node NOT IN (SELECT name FROM events WHERE kind = 'Node')";
+    assert_eq!(ask(&out, nodes), ["0"]);
+}
+
+#[test]
+fn the_scenarios_run_at_a_reduced_size() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../queries/scenarios");
+    let scenarios = [
+        ("big-deployment", "nodes=5 pods=40 rate=20 until=20s"),
+        ("mid-size-day", "nodes=4 span=20m low=4 high=8 jobs=3"),
+        ("pool-outage", "nodes=2 pods=12"),
+        ("gpu-batch", "nodes=3 small=8 large=2"),
+    ];
+    for (name, parameters) in scenarios {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap();
+        let pairs = parameters
+            .split(' ')
+            .filter_map(|pair| pair.split_once('='));
+        let values = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let script = Script::parse_with(&text, &values.collect())
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let directory = tempfile::tempdir().unwrap();
+        let out = directory.path().join("out.parquet");
+        runtime()
+            .block_on(Synth::new(script, &folder).run(&out))
+            .unwrap();
+        assert_eq!(violations(&out), Vec::<String>::new(), "{name}");
+        let pods = ask(
+            &out,
+            "SELECT count(DISTINCT uid) >= 10 FROM events WHERE kind = 'Pod'",
+        );
+        assert_eq!(pods, ["true"], "{name}");
+    }
+    let shipped = std::fs::read_dir(&folder).unwrap();
+    let scripts = shipped.filter(|entry| {
+        let path = entry.as_ref().unwrap().path();
+        path.extension().is_some_and(|extension| extension == "sql")
+    });
+    assert_eq!(scripts.count(), scenarios.len());
 }
 
 #[test]

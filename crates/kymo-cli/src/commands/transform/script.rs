@@ -1,5 +1,6 @@
 //! The script as it was given: in files, on the command line, or both.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use kymo_query::Position;
@@ -62,7 +63,16 @@ impl ScriptText {
 
     /// Parses it; a statement that is only to be explained is refused.
     pub(crate) fn parse(&self) -> Result<Script, CommandError> {
-        let script = Script::parse(&self.text).map_err(|error| self.misread(&error))?;
+        self.parse_with(&BTreeMap::new())
+    }
+
+    /// Parses it with values of parameters.
+    pub(crate) fn parse_with(
+        &self,
+        parameters: &BTreeMap<String, String>,
+    ) -> Result<Script, CommandError> {
+        let script =
+            Script::parse_with(&self.text, parameters).map_err(|error| self.misread(&error))?;
         match script.statements.iter().find(|statement| statement.explain) {
             Some(statement) => {
                 let told = CommandError::usage("this version of kymo cannot explain a statement");

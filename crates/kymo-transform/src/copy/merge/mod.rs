@@ -49,21 +49,32 @@ pub(crate) struct Plan {
 /// Opens the other trace and finds out how the two go together.
 pub(crate) async fn merge(order: &Order, wanted: Wanted<'_>, input: &Input) -> Result<Plan, Error> {
     let path = resolved(order.place, wanted.path, &input.base)?;
-    let other = Input::open(&path, &input.limits, &input.base).map_err(|error| match error {
+    join(order, &path, wanted.at, wanted.prefix, input).await
+}
+
+/// The same for a trace whose path does not come from a script.
+pub(crate) async fn join(
+    order: &Order,
+    path: &Path,
+    at: Option<&TimePoint>,
+    prefix: Option<&str>,
+    input: &Input,
+) -> Result<Plan, Error> {
+    let other = Input::open(path, &input.limits, &input.base).map_err(|error| match error {
         Error::Store { source } => {
             order.wrong(source.to_string(), "a script can read traces of kymo only")
         }
         error => error,
     })?;
     let mut merged = Merged::of(&other.trace)?;
-    let both = session(input.trace.path(), &path, &input.limits)?;
+    let both = session(input.trace.path(), path, &input.limits)?;
     let named = super::count(&other.session, "SELECT count(*) FROM events").await?;
     let sessions: Vec<_> = input.trace.sessions().collect();
     let is_part = other.trace.sessions().any(|one| sessions.contains(&one));
-    let whole = if is_part && wanted.at.is_none() && wanted.prefix.is_none() {
+    let whole = if is_part && at.is_none() && prefix.is_none() {
         Whole::Parts(Arc::new(Parts::of(order, input, &other).await?))
     } else {
-        let to = match wanted.at {
+        let to = match at {
             Some(at) => plan::point(at, input.span)?,
             None => other.span.start,
         };
@@ -78,7 +89,7 @@ pub(crate) async fn merge(order: &Order, wanted: Wanted<'_>, input: &Input) -> R
             ));
         };
         merged.partial.extend(seen_by_one(input, &other));
-        let worlds = Worlds::of(order, wanted.prefix, shift, input, &other, &both).await?;
+        let worlds = Worlds::of(order, prefix, shift, input, &other, &both).await?;
         Whole::Worlds(Arc::new(worlds))
     };
     Ok(Plan {

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod document;
+mod parameters;
 mod scale;
 mod statement;
 mod synthesize;
@@ -10,6 +11,7 @@ mod tests;
 mod tokens;
 mod value;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -29,6 +31,15 @@ const MOST_STATEMENTS: usize = 1_000;
 impl Script {
     /// Reads a script.
     pub fn parse(text: &str) -> Result<Self, LanguageError> {
+        Self::parse_with(text, &BTreeMap::new())
+    }
+
+    /// Reads a script in which `$name` stands for a number, a text or a time: one of `values`, or
+    /// what a comment `-- Parameters: name=value …` of the script says.
+    pub fn parse_with(
+        text: &str,
+        values: &BTreeMap<String, String>,
+    ) -> Result<Self, LanguageError> {
         if text.len() > MOST_BYTES {
             return Err(LanguageError::TooLong {
                 bytes: text.len(),
@@ -36,7 +47,8 @@ impl Script {
             });
         }
         let tokens = SqlReader::tokens(text).map_err(|error| not_sql(text, error))?;
-        let tokens = Tokens::new(text, tokens);
+        let mut tokens = Tokens::new(text, tokens);
+        parameters::fill(&mut tokens, values)?;
         let mut statements = Vec::new();
         for part in tokens.all.split(|token| token.token == Token::SemiColon) {
             let Some(place) = tokens.extent(part) else {
