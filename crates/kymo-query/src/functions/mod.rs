@@ -5,6 +5,7 @@
 
 mod changes;
 mod condition;
+mod edits;
 mod engine;
 mod joined;
 mod json_path;
@@ -47,6 +48,7 @@ fn own_functions(spans: BTreeMap<String, Option<Span>>) -> Vec<Arc<ScalarUDF>> {
     ];
     functions.extend(quantities::functions());
     functions.extend(patches::functions());
+    functions.extend(edits::functions());
     functions
 }
 

@@ -121,6 +121,6 @@ macro_rules! files {
 }
 
 files! {
-    conditions errors events explain json patches quantities refusals relations selectors several
+    conditions edits errors events explain json patches quantities refusals relations selectors several
     tables times who
 }
