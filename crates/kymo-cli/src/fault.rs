@@ -84,9 +84,10 @@ impl CommandError {
                 return Self::of_query(source);
             }
             Error::Stopped => return Self::environment("interrupted"),
-            Error::Statement { .. } | Error::Patch { .. } | Error::TimeOutOfRange { .. } => {
-                Kind::Usage
-            }
+            Error::Statement { .. }
+            | Error::Patch { .. }
+            | Error::Update { .. }
+            | Error::TimeOutOfRange { .. } => Kind::Usage,
             Error::Object { .. } => Kind::Corrupt,
             Error::Workspace { .. } | Error::Changed => Kind::Environment,
             _ => Kind::Bug,
@@ -94,6 +95,9 @@ impl CommandError {
         let told = Self::of(kind, error);
         match error {
             Error::Statement {
+                hint: Some(hint), ..
+            }
+            | Error::Patch {
                 hint: Some(hint), ..
             } => told.hint(hint),
             _ => told,

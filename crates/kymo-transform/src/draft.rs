@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kymo_model::{Event, Rv};
+use kymo_model::{Event, Rv, Timestamp};
 use kymo_store::segment::Row;
 use serde_json::Value;
 
@@ -13,12 +13,16 @@ use crate::Error;
 pub(crate) struct Draft {
     /// The number of the row in the input that it is, or of which it is a copy.
     pub(crate) source: u64,
+    /// When that row was received.
+    pub(crate) received: Timestamp,
     /// The session that recorded it.
     pub(crate) session: u32,
     /// The event; its body is stale while `parsed` is there.
     pub(crate) event: Event,
     /// Whether it is a row that the input does not have.
     pub(crate) is_new: bool,
+    /// The body of that row, where it is asked what becomes of it.
+    pub(crate) original: Option<Arc<[u8]>>,
     parsed: Option<Value>,
 }
 
@@ -26,9 +30,11 @@ impl Draft {
     pub(crate) fn new(row: Row) -> Self {
         Self {
             source: row.seq,
+            received: row.event.ts,
             session: row.session,
             event: row.event,
             is_new: false,
+            original: None,
             parsed: None,
         }
     }

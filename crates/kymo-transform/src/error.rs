@@ -48,12 +48,26 @@ pub enum Error {
         /// The kind of the object.
         kind: String,
         /// The object.
-        object: ObjectKey,
+        object: Box<ObjectKey>,
         /// The number of the event in the input of the statement.
         seq: u64,
         /// Why not.
         reason: String,
         /// Where the patch stands in the script.
+        place: Place,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// What a statement makes of an event cannot be.
+    #[error("event {seq}, {}: {reason}", name_of(object))]
+    Update {
+        /// The number of the event in the input of the statement.
+        seq: u64,
+        /// The object.
+        object: ObjectKey,
+        /// Why not.
+        reason: String,
+        /// Where in the script.
         place: Place,
     },
     /// The text of an object is not JSON.

@@ -1,6 +1,6 @@
 //! One reading of a trace through the steps of a stage.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kymo_model::{FeedId, GroupResource, ObjectKey};
@@ -10,7 +10,9 @@ use kymo_store::segment::Row;
 use crate::Error;
 use crate::draft::Draft;
 use crate::insertions::{Insertions, NewRow};
+use crate::preview::Survey;
 use crate::progress::Progress;
+use crate::reissue::Reissue;
 use crate::step::Chain;
 
 /// What came of a reading, once it has ended.
@@ -27,18 +29,25 @@ pub(crate) struct Tally {
 }
 
 /// Rows of a trace, as they leave the steps. `I` gives the rows of the trace in its order.
-struct Drafts<I> {
+pub(crate) struct Drafts<I> {
     rows: I,
     chain: Chain,
     object: Option<(FeedId, ObjectKey)>,
     ready: VecDeque<Draft>,
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
+    /// What looks at each row, where it is asked what becomes of it.
+    survey: Option<Survey>,
     ended: bool,
 }
 
 impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
-    fn new(rows: I, chain: Chain, progress: Arc<dyn Progress>, tally: Arc<Mutex<Tally>>) -> Self {
+    pub(crate) fn new(
+        rows: I,
+        chain: Chain,
+        progress: Arc<dyn Progress>,
+        tally: Arc<Mutex<Tally>>,
+    ) -> Self {
         Self {
             tally,
             rows,
@@ -46,8 +55,20 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
             object: None,
             ready: VecDeque::new(),
             progress,
+            survey: None,
             ended: false,
         }
+    }
+
+    /// Reads everything and tells what became of it.
+    pub(crate) fn survey(mut self, survey: Survey) -> Result<Survey, Error> {
+        self.survey = Some(survey);
+        for draft in &mut self {
+            draft?;
+        }
+        let mut survey = self.survey.take().unwrap_or_default();
+        survey.end_of_object();
+        Ok(survey)
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -68,10 +89,15 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
                     .is_some_and(|(feed, key)| *feed == row.event.feed && *key == row.event.key);
                 if !is_same {
                     self.chain.end_of_object(&mut out)?;
+                    self.look(&mut out)?;
                     self.object = Some((row.event.feed, row.event.key.clone()));
                 }
                 let ends_key = row.event.ends_key();
-                self.chain.row(Draft::new(row), &mut out)?;
+                let mut draft = Draft::new(row);
+                if let Some(survey) = &mut self.survey {
+                    survey.comes(&mut draft, is_same);
+                }
+                self.chain.row(draft, &mut out)?;
                 if ends_key {
                     self.object = None;
                     self.chain.end_of_object(&mut out)?;
@@ -82,7 +108,17 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
                 let filtered = self.chain.filtered();
                 self.tally().filtered = filtered;
             }
+            self.look(&mut out)?;
             self.ready.extend(out.drain(..));
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, out: &mut Vec<Draft>) -> Result<(), Error> {
+        if let Some(survey) = &mut self.survey {
+            for mut draft in out.drain(..) {
+                survey.goes(&mut draft)?;
+            }
         }
         Ok(())
     }
@@ -130,6 +166,28 @@ pub(crate) fn new_rows(
         }
     }
     Ok(new)
+}
+
+/// Returns the rows of the output with other numbers, in the order of the input's objects.
+pub(crate) fn reissued_rows(
+    trace: &Trace,
+    chain: Chain,
+    reissue: Reissue,
+    progress: Arc<dyn Progress>,
+    tally: Arc<Mutex<Tally>>,
+) -> Result<impl Iterator<Item = Result<Row, Error>> + use<>, Error> {
+    let drafts = Drafts::new(trace.rows()?, chain, progress, tally);
+    let resources: BTreeMap<FeedId, GroupResource> = trace
+        .feeds()
+        .iter()
+        .map(|(id, feed)| (*id, feed.resource.group_resource()))
+        .collect();
+    Ok(drafts.map(move |draft| {
+        let mut draft = draft?;
+        let resource = resources.get(&draft.event.feed);
+        let seq = reissue.place(&mut draft, resource)?;
+        draft.into_row(seq)
+    }))
 }
 
 /// Returns the rows of the output, in the order of the input's objects.

@@ -43,6 +43,20 @@ pub(crate) fn retime(meta: &mut SegmentMeta, map: TimeMap) {
     }
 }
 
+/// Lets the last session go on until the last of the moved rows.
+pub(crate) fn reach(meta: &mut SegmentMeta, last: Timestamp) {
+    let ends = meta.records.iter_mut().filter_map(|placed| {
+        let seq = placed.seq;
+        match &mut placed.record {
+            LogRecord::SessionEnd { ts, .. } => Some((seq, ts)),
+            _ => None,
+        }
+    });
+    if let Some((_, ts)) = ends.max_by_key(|(seq, ts)| (*seq, **ts)) {
+        *ts = last.max(*ts);
+    }
+}
+
 /// Keeps what records say of the stretch from `from` up to `to`: what held at its begin holds from
 /// there, and its end is the end of the session.
 pub(crate) fn slice(meta: &mut SegmentMeta, from: Timestamp, to: Timestamp) {

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use futures::StreamExt;
 use kymo_query::{Answer, QuerySession};
@@ -28,6 +28,18 @@ pub(crate) fn numbers(
     column: usize,
 ) -> Result<impl Iterator<Item = Option<i64>> + use<>, Error> {
     let array = cast(batch.column(column), &DataType::Int64).map_err(|error| unexpected(&error))?;
+    let array = array.as_primitive::<Int64Type>().clone();
+    Ok((0..array.len()).map(move |row| array.is_valid(row).then(|| array.value(row))))
+}
+
+/// Returns a column of times as nanoseconds.
+pub(crate) fn instants(
+    batch: &RecordBatch,
+    column: usize,
+) -> Result<impl Iterator<Item = Option<i64>> + use<>, Error> {
+    let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
+    let array = cast(batch.column(column), &nanoseconds).map_err(|error| unexpected(&error))?;
+    let array = cast(&array, &DataType::Int64).map_err(|error| unexpected(&error))?;
     let array = array.as_primitive::<Int64Type>().clone();
     Ok((0..array.len()).map(move |row| array.is_valid(row).then(|| array.value(row))))
 }

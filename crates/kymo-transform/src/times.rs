@@ -44,6 +44,19 @@ impl TimeMap {
         })
     }
 
+    /// Tells whether distances stay.
+    pub(crate) fn is_shift(self) -> bool {
+        self.numerator == self.denominator
+    }
+
+    /// Returns what must be added to a moved time so that it stays `length` behind a moved time
+    /// that it was `length` behind.
+    pub(crate) fn after(self, length: i64) -> i64 {
+        let stretched =
+            i128::from(length) * i128::from(self.numerator) / i128::from(self.denominator.max(1));
+        i64::try_from(i128::from(length) - stretched).unwrap_or(0)
+    }
+
     /// Tells whether it changes nothing.
     pub(crate) fn is_identity(self) -> bool {
         self.origin == self.target && self.numerator == self.denominator

@@ -16,6 +16,7 @@ use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
 use crate::plan::{self, Input, Work};
 use crate::progress::{Progress, Unwatched};
+use crate::reissue::Reissue;
 use crate::sorted::{Sorted, Unordered};
 use crate::{Error, records, synth};
 
@@ -27,12 +28,12 @@ const SPOOL_BYTES: usize = 96 << 20;
 /// The input is never changed; the output is a new trace, which exists only when all of it is
 /// written, checked and durable.
 pub struct Transform {
-    input: PathBuf,
-    script: Script,
-    seed: u64,
-    limits: Limits,
-    progress: Arc<dyn Progress>,
-    base: PathBuf,
+    pub(crate) input: PathBuf,
+    pub(crate) script: Script,
+    pub(crate) seed: u64,
+    pub(crate) limits: Limits,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) base: PathBuf,
 }
 
 /// What came of a transform.
@@ -41,6 +42,8 @@ pub struct Transform {
 pub struct Report {
     /// For each statement, in order, how many events it named; `None` where it names none.
     pub named: Vec<Option<u64>>,
+    /// For each statement, in order, why it matches nothing, where it does and that is known.
+    pub reasons: Vec<Option<String>>,
     /// Events of the input.
     pub read: u64,
     /// Events of the output that no event of the input became.
@@ -99,9 +102,17 @@ impl Transform {
             return Err(kymo_store::Error::Exists { path }.into());
         }
         plan::check(&self.script)?;
+        if let Some(statement) = self.script.statements.iter().find(|one| one.explain) {
+            return Err(Error::Statement {
+                message: "a script with `EXPLAIN` in it makes no trace".to_owned(),
+                place: statement.place,
+                hint: Some("leave `EXPLAIN` out to run it".to_owned()),
+            });
+        }
         let stages = plan::stages(&self.script);
         let workspace = workspace(out)?;
         let mut named = vec![None; self.script.statements.len()];
+        let mut reasons = vec![None; self.script.statements.len()];
         let mut partial: BTreeSet<GroupResource> = BTreeSet::new();
         let mut read = 0;
         let mut new = 0;
@@ -137,6 +148,11 @@ impl Transform {
                     *slot = *count;
                 }
             }
+            for (statement, reason) in stage.statements.iter().zip(&work.reasons) {
+                if let Some(slot) = reasons.get_mut(*statement) {
+                    slot.clone_from(reason);
+                }
+            }
             if let Some(merged) = work.merged.take() {
                 partial.extend(merged.partial.iter().cloned());
                 origin.merged.push(merged);
@@ -162,6 +178,7 @@ impl Transform {
             if is_last {
                 return Ok(Report {
                     named,
+                    reasons,
                     read,
                     new,
                     summary: done.0,
@@ -176,7 +193,7 @@ impl Transform {
         })
     }
 
-    async fn run_stage(
+    pub(crate) async fn run_stage(
         &self,
         input: Input,
         work: Work,
@@ -193,11 +210,23 @@ impl Transform {
         } else {
             Insertions::default()
         };
+        let reissue = match work.reorders {
+            Some(place) => {
+                let (trace, chain) = (Arc::clone(&input.trace), work.chain.clone());
+                let (feeds, progress) = (Arc::clone(&input.feeds), Arc::clone(&self.progress));
+                let find = move || Reissue::find(&trace, &chain, &feeds, progress, place);
+                Some(blocking(find).await?)
+            }
+            None => None,
+        };
         let mut meta = input.trace.meta();
         if let Some(whole) = &work.whole {
             whole.meta(&input.trace, &mut meta);
         }
         records::renumber(&mut meta, &insertions);
+        if let Some((_, last)) = reissue.as_ref().and_then(|reissue| reissue.span) {
+            records::reach(&mut meta, last);
+        }
         if let Some((from, to)) = work.slice {
             records::slice(&mut meta, from, to);
         }
@@ -216,6 +245,10 @@ impl Transform {
                 let tally = Arc::clone(&tally);
                 let rows = whole.rows(&trace, Watch { progress, tally })?;
                 (rows, whole.unordered())
+            } else if let Some(reissue) = reissue {
+                let tally = Arc::clone(&tally);
+                let rows = pass::reissued_rows(&trace, work.chain, reissue, progress, tally)?;
+                (Box::new(rows), Unordered::Some(&[]))
             } else {
                 let unordered = Unordered::Some(work.chain.renames());
                 let tally = Arc::clone(&tally);

@@ -336,7 +336,8 @@ fn format(ui: &Ui, args: &QueryArgs) -> Result<Format, CommandError> {
     Ok(format)
 }
 
-fn parameter(text: &str) -> Result<(String, Parameter), String> {
+/// Reads `NAME=VALUE`.
+pub(crate) fn parameter(text: &str) -> Result<(String, Parameter), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), Parameter::read(value))),
         _ => Err(format!("`{text}` is not NAME=VALUE")),
@@ -344,8 +345,13 @@ fn parameter(text: &str) -> Result<(String, Parameter), String> {
 }
 
 fn parameters(args: &QueryArgs) -> Result<Parameters, CommandError> {
+    given_once(&args.parameters)
+}
+
+/// Takes values that were given, each under a name of its own.
+pub(crate) fn given_once(given: &[(String, Parameter)]) -> Result<Parameters, CommandError> {
     let mut parameters = Parameters::new();
-    for (name, parameter) in &args.parameters {
+    for (name, parameter) in given {
         if parameters.insert(name.clone(), parameter.clone()).is_some() {
             return Err(CommandError::usage(format!(
                 "the parameter `${name}` has two values"

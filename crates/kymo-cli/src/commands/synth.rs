@@ -3,9 +3,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kymo_query::Parameter;
 use kymo_transform::{Progress, Synth};
 use tokio_util::sync::CancellationToken;
 
+use super::query::{given_once, parameter};
 use super::transform::Rows;
 use super::transform::script::ScriptText;
 use crate::command_error::CommandError;
@@ -29,9 +31,9 @@ pub(crate) struct SynthArgs {
     /// Run this statement; several are run in their order, behind those of files
     #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
     statements: Vec<String>,
-    /// Give a parameter of the script a value: `$NAME` is a number, a text or a time
+    /// The value of `$NAME` in the statements, in place of the one that the script says
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
-    parameters: Vec<(String, String)>,
+    parameters: Vec<(String, Parameter)>,
     /// The trace to make, one `.parquet` file; must not exist
     #[arg(short, long, value_name = "TRACE")]
     output: PathBuf,
@@ -42,9 +44,9 @@ pub(crate) struct SynthArgs {
 
 /// Makes a trace; SIGINT and SIGTERM end it without an output.
 pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError> {
-    let text = ScriptText::read(&args.files, &args.statements)?;
-    let parameters = args.parameters.iter().cloned().collect();
-    let script = text.parse_with(&parameters)?;
+    let parameters = given_once(&args.parameters)?;
+    let text = ScriptText::read(&args.files, &args.statements, &parameters)?;
+    let script = text.parse()?;
     let seed = match args.seed {
         Some(seed) => Some(seed),
         None => environment::seed()?,
@@ -74,11 +76,4 @@ pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError>
     let written = of(report.summary.rows, "event");
     ui.message(&format!("wrote {written} to `{}`", args.output.display()));
     Ok(())
-}
-
-fn parameter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
 }

@@ -80,7 +80,7 @@ fn a_statement_that_matches_nothing_is_a_warning() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(
         message,
-        "warning: `DELETE FROM EVENTS …` matches nothing in the trace\n"
+        "warning: `DELETE FROM EVENTS …` matches nothing in the trace: `kind = 'Unicorn'` is true for no event\n"
     );
 }
 
@@ -131,6 +131,112 @@ fn what_is_wrong_with_a_script_is_marked_and_nothing_is_written() {
 }
 
 #[test]
+fn a_dry_run_tells_what_each_statement_would_do_and_writes_nothing() {
+    let env = TestEnv::with_trace();
+    let script = "DELETE FROM OBJECTS WHERE kind = 'Service' CASCADE;
+UPDATE OBJECTS SET object = json_set(object, '/spec/replicas', $replicas) WHERE kind = 'Deployment';
+DELETE FROM EVENTS WHERE kind = 'deployment' AND type = 'ADDED'";
+    fs::write(env.path("less.sql"), script).unwrap();
+    snapshot!(env, ["transform", "edge.kymo", "-f", "less.sql", "-p", "replicas=7", "--dry-run", "-o", "x.parquet"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    DELETE FROM OBJECTS WHERE kind = 'Service' CASCADE
+      names 5 events, takes away 5 events, touches 3 objects
+      - EndpointSlice edge-gateway/edge-auth-vb2q5, event 12
+      - Service default/kubernetes, event 5
+      - Service edge-gateway/edge-auth, event 11
+
+    UPDATE OBJECTS SET object = json_set(object, '/spec/replicas…
+      names 4 events, changes 4 events, touches 1 object
+      ~ Deployment edge-gateway/edge-auth, event 13
+          /spec/replicas  2 → 7
+
+    DELETE FROM EVENTS WHERE kind = 'deployment' AND type = 'ADD…
+      names 0 events, `kind = 'deployment'` is true for no event; did you mean 'Deployment'?
+
+    ----- stderr -----
+    nothing was written
+    "#);
+    assert!(!env.path("x.parquet").exists());
+}
+
+#[test]
+fn explain_tells_the_plan_of_a_statement_and_writes_nothing() {
+    let env = TestEnv::with_trace();
+    let explained = "EXPLAIN DELETE FROM EVENTS WHERE kind = 'Pod' AND type = 'DELETED'";
+    snapshot!(env, ["transform", "edge.kymo", "-e", "SLICE TO '1h'", "-e", explained], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    EXPLAIN DELETE FROM EVENTS WHERE kind = 'Pod' AND type = 'DE…
+      names 0 events, each part is true for some events, and all of them for none
+      reads each event and leaves out those that it names
+      asks what is meant, by this plan:
+        CooperativeExec
+          EventsExec: trace=trace, columns=[seq], pushed=[type in (DELETED), kind in (Pod)], segments=0 of 1, row_groups=0 of 1
+
+    ----- stderr -----
+    nothing was written
+    "#);
+}
+
+#[test]
+fn parameters_must_have_values_and_values_parameters() {
+    let env = TestEnv::with_trace();
+    snapshot!(env, ["transform", "edge.kymo", "-e", "STRETCH TIME BY $factr", "-p", "factor=2", "-o", "x.parquet"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no value for the parameter `$factr`; did you mean `$factor`?
+        |
+      1 | STRETCH TIME BY $factr
+        |                 ^^^^^^
+    hint: give one with `-p name=value`
+    "#);
+    snapshot!(env, ["transform", "edge.kymo", "-e", "STRETCH TIME BY 2", "-p", "factor=2", "-o", "x.parquet"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no statement has a parameter `$factor`
+    "#);
+}
+
+#[test]
+fn a_patch_that_does_not_fit_is_told_with_one_that_would() {
+    let env = TestEnv::with_trace();
+    let patch = r#"PATCH OBJECTS WITH JSON '[{"op":"replace","path":"/spec/paused","value":true}]' WHERE kind = 'Deployment'"#;
+    snapshot!(env, ["transform", "edge.kymo", "-e", patch, "-o", "x.parquet"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: the patch does not fit Deployment `edge-gateway/edge-auth`: operation 0 of the JSON patch: operation '/0' failed at path '/spec/paused': path is invalid
+        |
+      1 | PATCH OBJECTS WITH JSON '[{"op":"replace","path":"/spec/paused","value":true}]' WHERE kind = 'Deployment'
+        |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    hint: `WITH MERGE '{"spec":{"paused":true}}'` sets it whether or not it is there
+    "#);
+    snapshot!(env, ["transform", "edge.kymo", "-e", "UPDATE EVENTS SET ts = 5", "-o", "x.parquet"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `ts` is a time, not Int64
+        |
+      1 | UPDATE EVENTS SET ts = 5
+        |                        ^
+    hint: write `at('10m')`, or `ts + INTERVAL '1 second'`
+    "#);
+}
+
+#[test]
 fn there_must_be_a_script_and_a_place_for_the_output() {
     let env = TestEnv::with_trace();
     snapshot!(env, ["transform", "edge.kymo", "-o", "x.parquet"], @r#"
@@ -141,6 +247,15 @@ fn there_must_be_a_script_and_a_place_for_the_output() {
     ----- stderr -----
     error: there is no script
     hint: give a statement with `-e`, or a file with `-f`
+    "#);
+    snapshot!(env, ["transform", "edge.kymo", "-e", "SLICE TO '1m'"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: there is no place for the output
+    hint: name one with `-o`, or see what would be done with `--dry-run`
     "#);
     snapshot!(env, ["transform", "edge.kymo", "-e", "SLICE TO '1m'", "-o", "edge.kymo"], @r#"
     success: false

@@ -69,8 +69,10 @@ pub enum Action {
         /// When; always where both ends are open.
         window: Window,
     },
-    /// `UPDATE events SET column = expression, … [WHERE condition]`
+    /// `UPDATE {events | objects} SET column = expression, … [WHERE condition]`
     Update {
+        /// What a row of the condition is; expressions are about each event.
+        unit: Unit,
         /// The columns to set.
         assignments: Vec<Assignment>,
         /// Which; all without one.

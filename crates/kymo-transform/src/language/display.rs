@@ -68,10 +68,11 @@ impl Display for Action {
                 write!(f, "{window}")
             }
             Self::Update {
+                unit,
                 assignments,
                 condition,
             } => {
-                f.write_str("UPDATE EVENTS SET ")?;
+                write!(f, "UPDATE {unit} SET ")?;
                 for (index, assignment) in assignments.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     let column = Name(&assignment.column);

@@ -32,7 +32,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         word: "UPDATE",
-        text: "UPDATE EVENTS SET column = expression [, column = expression]... [WHERE condition]",
+        text: "UPDATE {EVENTS | OBJECTS} SET column = expression [, column = expression]... [WHERE condition]",
     },
     Form {
         word: "SCALE",

@@ -1,6 +1,7 @@
 //! The language of scripts: statements that make a trace out of a trace.
 
 mod ast;
+mod bind;
 mod display;
 #[cfg(test)]
 mod docs;

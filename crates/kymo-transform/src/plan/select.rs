@@ -103,13 +103,22 @@ impl Selection<'_> {
         });
         match (asked.await, self.condition) {
             (Ok(()), _) => Ok(rows),
-            (Err(Error::Query { source }), Some(condition)) => Err(Error::Condition {
-                source,
-                place: condition.place,
-                first_line: 2,
-            }),
-            (Err(error), _) => Err(error),
+            (Err(error), Some(condition)) => Err(misplaced(error, condition)),
+            (Err(error), None) => Err(error),
         }
+    }
+}
+
+/// Says where in the script it is that an answer about a condition in the second line of a query
+/// points at.
+pub(crate) fn misplaced(error: Error, condition: &Condition) -> Error {
+    match error {
+        Error::Query { source } => Error::Condition {
+            source,
+            place: condition.place,
+            first_line: 2,
+        },
+        error => error,
     }
 }
 

@@ -74,6 +74,9 @@ pub(crate) fn selection(action: &Action) -> Option<Selection<'_>> {
         }),
         Action::Patch {
             unit, condition, ..
+        }
+        | Action::Update {
+            unit, condition, ..
         } => Some(Selection {
             unit: *unit,
             condition: condition.as_ref(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kymo_model::Timestamp;
 
-use super::{Bounds, Input, Stage, point, selection};
+use super::{Bounds, Input, Stage, nothing, point, selection, update};
 use crate::Error;
 use crate::copy::{self, Wanted, Whole};
 use crate::language::{
@@ -13,6 +13,7 @@ use crate::language::{
 use crate::lineage::Merged;
 use crate::scale::{self, ScaleStep};
 use crate::step::{Chain, Filter, Patch, Patching, Retime, Slice, Step};
+use crate::timelines;
 use crate::times::TimeMap;
 
 /// What a stage does, found by asking its input.
@@ -26,12 +27,16 @@ pub(crate) struct Work {
     pub(crate) chain: Chain,
     /// For each statement of the stage how many events it names; `None` where it names none.
     pub(crate) named: Vec<Option<u64>>,
+    /// For each statement of the stage that matches nothing why that is, where it is known.
+    pub(crate) reasons: Vec<Option<String>>,
     /// Whether steps may add rows.
     pub(crate) adds: bool,
     /// The window that is cut out.
     pub(crate) slice: Option<(Timestamp, Timestamp)>,
     /// Where times go.
     pub(crate) map: Option<TimeMap>,
+    /// The statement that moves rows one by one, so that they get other numbers.
+    pub(crate) reorders: Option<Place>,
     /// The statement that moves time.
     moves: Place,
 }
@@ -39,13 +44,8 @@ pub(crate) struct Work {
 /// Refuses what cannot be run before anything is.
 pub(crate) fn check(script: &Script) -> Result<(), Error> {
     for statement in &script.statements {
-        if statement.explain || !runs(&statement.action) {
-            let message = if statement.explain {
-                "EXPLAIN cannot be run yet"
-            } else {
-                "this statement cannot be run yet"
-            };
-            return Err(cannot(statement, message));
+        if !runs(&statement.action) {
+            return Err(cannot(statement, "this statement cannot be run yet"));
         }
     }
     Ok(())
@@ -58,15 +58,13 @@ fn runs(action: &Action) -> bool {
             | Action::Keep { .. }
             | Action::Slice(_)
             | Action::Patch { .. }
+            | Action::Update { .. }
             | Action::Shift(_)
             | Action::Merge { .. }
             | Action::Repeat { .. }
             | Action::Synthesize(_)
             | Action::Scale(_)
-            | Action::Stretch {
-                what: Stretch::Time,
-                ..
-            }
+            | Action::Stretch { .. }
     )
 }
 
@@ -90,7 +88,14 @@ impl Work {
         for index in &stage.statements {
             if let Some(statement) = script.statements.get(*index) {
                 let named = work.add(statement, seed, input).await?;
+                let reason = match (named, selection(&statement.action)) {
+                    (Some(0), Some(selection)) => nothing::reason(&selection, &input.session)
+                        .await
+                        .unwrap_or_default(),
+                    _ => None,
+                };
                 work.named.push(named);
+                work.reasons.push(reason);
             }
         }
         if let Some(map) = work.map {
@@ -227,6 +232,31 @@ impl Work {
                 factor,
                 ..
             } => self.stretch(statement, *factor, input)?,
+            Action::Stretch {
+                what,
+                factor,
+                condition,
+            } => {
+                let condition = condition.as_ref();
+                let place = statement.place;
+                let (moves, count) =
+                    timelines::plan(*what, *factor, condition, place, input).await?;
+                named = Some(count);
+                if let Some(moves) = moves {
+                    self.reorders = Some(place);
+                    self.chain.steps.push(Step::Timelines(moves));
+                }
+            }
+            Action::Update { assignments, .. } => {
+                if let Some(selection) = selection(&statement.action) {
+                    let update =
+                        update::update(assignments, &selection, rows, &input.session).await?;
+                    if update.times.is_some() {
+                        self.reorders = Some(statement.place);
+                    }
+                    self.chain.steps.push(Step::Update(update));
+                }
+            }
             Action::Shift(shift) => self.shift(statement, shift, input)?,
             _ => return Err(cannot(statement, "this statement cannot be run yet")),
         }

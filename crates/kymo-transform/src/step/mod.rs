@@ -4,11 +4,14 @@ mod filter;
 mod patch;
 mod retime;
 mod slice;
+mod suggestion;
+mod update;
 
 pub(crate) use filter::Filter;
 pub(crate) use patch::{Patch, Patching};
-pub(crate) use retime::Retime;
+pub(crate) use retime::{Retime, moved};
 pub(crate) use slice::Slice;
+pub(crate) use update::{Update, Values};
 
 use std::collections::BTreeSet;
 
@@ -17,6 +20,7 @@ use kymo_model::FeedId;
 use crate::Error;
 use crate::draft::Draft;
 use crate::scale::ScaleStep;
+use crate::timelines::Timelines;
 
 /// One thing that is done to rows. The rows of an object come in order, one object after the other.
 ///
@@ -29,6 +33,8 @@ pub(crate) enum Step {
     Patch(Box<Patch>),
     Retime(Retime),
     Scale(Box<ScaleStep>),
+    Update(Update),
+    Timelines(Timelines),
 }
 
 impl Step {
@@ -51,13 +57,21 @@ impl Step {
                 out.push(retime.row(draft)?);
                 Ok(())
             }
+            Self::Update(update) => {
+                out.push(update.row(draft)?);
+                Ok(())
+            }
+            Self::Timelines(timelines) => {
+                out.push(timelines.row(draft)?);
+                Ok(())
+            }
         }
     }
 
     /// Gives what is left when an object has no more rows.
     fn end_of_object(&mut self, out: &mut Vec<Draft>) -> Result<(), Error> {
         match self {
-            Self::Filter(_) | Self::Retime(_) => Ok(()),
+            Self::Filter(_) | Self::Retime(_) | Self::Update(_) | Self::Timelines(_) => Ok(()),
             Self::Slice(slice) => {
                 slice.end_of_object(out);
                 Ok(())
@@ -82,6 +96,17 @@ impl Chain {
             _ => None,
         });
         filters.flatten().copied().collect()
+    }
+
+    /// Returns what is done to rows without bodies: objects are left as they are.
+    pub(crate) fn of_heads(&self) -> Self {
+        let mut heads = self.clone();
+        for step in &mut heads.steps {
+            if let Step::Update(update) = step {
+                update.objects = None;
+            }
+        }
+        heads
     }
 
     /// Returns the plurals of resources whose rows may leave under other names than they came, so

@@ -5,6 +5,7 @@ use kymo_model::{Certainty, EventType, Feed, FeedId, Timestamp};
 use roaring::RoaringTreemap;
 use serde_json::Value;
 
+use super::suggestion;
 use crate::Error;
 use crate::draft::Draft;
 use crate::language::{Patch as Document, PatchKind};
@@ -129,12 +130,13 @@ impl Patching {
         let feed = self.feeds.get(&draft.event.feed);
         let resource = feed.map(|feed| &feed.resource);
         let kind = resource.map_or("object", |resource| resource.kind.as_str());
-        let wrong = |draft: &Draft, reason: String| Error::Patch {
+        let wrong = |draft: &Draft, reason: String, hint: Option<String>| Error::Patch {
             kind: kind.to_owned(),
-            object: draft.event.key.clone(),
+            object: Box::new(draft.event.key.clone()),
             seq: draft.source,
             reason,
             place: self.document.place,
+            hint,
         };
         let Some(object) = draft.object()? else {
             return Ok(());
@@ -155,12 +157,17 @@ impl Patching {
             }
         };
         if let Err(error) = patched {
-            return Err(wrong(draft, error.to_string()));
+            let hint = match error {
+                kymo_patch::Error::Operation { index, .. } => suggestion::merge(patch, index),
+                _ => None,
+            };
+            return Err(wrong(draft, error.to_string(), hint));
         }
         if let Some(field) = first_difference(&before, &identity(object)) {
             return Err(wrong(
                 draft,
                 format!("it changes {field}, which says which object this is"),
+                None,
             ));
         }
         Ok(())
@@ -176,11 +183,11 @@ const IDENTITY: [&str; 6] = [
     "/metadata/resourceVersion",
 ];
 
-fn identity(object: &Value) -> [Option<Value>; 6] {
+pub(super) fn identity(object: &Value) -> [Option<Value>; 6] {
     IDENTITY.map(|pointer| object.pointer(pointer).cloned())
 }
 
-fn first_difference(
+pub(super) fn first_difference(
     before: &[Option<Value>; 6],
     after: &[Option<Value>; 6],
 ) -> Option<&'static str> {

@@ -1,4 +1,7 @@
+use std::borrow::Cow;
+
 use kymo_model::Timestamp;
+use serde_json::Value;
 
 use crate::Error;
 use crate::draft::Draft;
@@ -15,32 +18,78 @@ pub(crate) struct Retime {
 }
 
 impl Retime {
-    pub(crate) fn row(&self, mut draft: Draft) -> Result<Draft, Error> {
-        if self.map.is_identity() {
-            return Ok(draft);
-        }
-        let out_of_range = || Error::TimeOutOfRange {
-            seq: draft.source,
-            object: draft.event.key.clone(),
-            place: self.place,
-        };
-        let ts = self.map.apply(draft.event.ts.0).ok_or_else(out_of_range)?;
-        let not_before = match draft.event.not_before {
-            Some(time) => Some(self.map.apply(time.0).ok_or_else(out_of_range)?),
-            None => None,
-        };
-        draft.event.ts = Timestamp(ts);
-        draft.event.not_before = not_before.map(Timestamp);
-        let moved = match draft.text()? {
-            Some(text) => match move_times(text, |time| self.map.apply(time)) {
-                std::borrow::Cow::Owned(moved) => Some(moved),
-                std::borrow::Cow::Borrowed(_) => None,
-            },
-            None => None,
-        };
-        if let Some(moved) = moved {
-            draft.set_text(moved);
-        }
-        Ok(draft)
+    pub(crate) fn row(&self, draft: Draft) -> Result<Draft, Error> {
+        moved(draft, self.map, self.place)
     }
 }
+
+/// Moves every time of a row.
+pub(crate) fn moved(mut draft: Draft, map: TimeMap, place: Place) -> Result<Draft, Error> {
+    if map.is_identity() {
+        return Ok(draft);
+    }
+    let out_of_range = || Error::TimeOutOfRange {
+        seq: draft.source,
+        object: draft.event.key.clone(),
+        place,
+    };
+    let ts = map.apply(draft.event.ts.0).ok_or_else(out_of_range)?;
+    let not_before = match draft.event.not_before {
+        Some(time) => Some(map.apply(time.0).ok_or_else(out_of_range)?),
+        None => None,
+    };
+    draft.event.ts = Timestamp(ts);
+    draft.event.not_before = not_before.map(Timestamp);
+    let moved = match draft.text()? {
+        Some(text) => match move_times(text, |time| map.apply(time)) {
+            Cow::Owned(moved) => Some(moved),
+            Cow::Borrowed(_) => None,
+        },
+        None => None,
+    };
+    if let Some(text) = moved {
+        draft.set_text(text);
+        keep_grace(&mut draft, map)?;
+    }
+    Ok(draft)
+}
+
+/// Lets a deletion come as long after it was asked for as its grace period says, which is a
+/// duration and stays.
+fn keep_grace(draft: &mut Draft, map: TimeMap) -> Result<(), Error> {
+    if map.is_shift() {
+        return Ok(());
+    }
+    let has_deletion = draft
+        .event
+        .body
+        .as_deref()
+        .is_some_and(|body| memchr::memmem::find(body, DELETION.as_bytes()).is_some());
+    if !has_deletion {
+        return Ok(());
+    }
+    let Some(object) = draft.object()? else {
+        return Ok(());
+    };
+    let Some(Value::Object(metadata)) = object.get_mut("metadata") else {
+        return Ok(());
+    };
+    let grace = metadata.get(GRACE).and_then(Value::as_i64).unwrap_or(0);
+    if let Some(Value::String(text)) = metadata.get_mut(DELETION)
+        && let Ok(time) = text.parse::<Timestamp>()
+        && let Some(grace) = grace.checked_mul(SECOND)
+        && let Some(time) = time.0.checked_add(map.after(grace))
+    {
+        let mut kept = Timestamp(time.div_euclid(SECOND) * SECOND).to_string();
+        // Whole seconds, as the server writes them.
+        if let Some(dot) = kept.find('.') {
+            kept.replace_range(dot.., "Z");
+        }
+        *text = kept;
+    }
+    Ok(())
+}
+
+const DELETION: &str = "deletionTimestamp";
+const GRACE: &str = "deletionGracePeriodSeconds";
+const SECOND: i64 = 1_000_000_000;

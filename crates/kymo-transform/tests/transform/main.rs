@@ -7,14 +7,18 @@
 )]
 
 mod cluster;
+mod cookbook;
 mod copies;
 mod filters;
 mod laws;
 mod merge;
 mod patches;
+mod previews;
 mod refusals;
 mod scale;
 mod story;
 mod synthesize;
+mod timelines;
 mod times;
+mod updates;
 mod workbench;

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use kymo_query::Parameter;
 use kymo_transform::language::Script;
 use kymo_transform::{Error, Synth, Transform};
 
@@ -95,9 +96,9 @@ fn the_scenarios_run_at_a_reduced_size() {
         let pairs = parameters
             .split(' ')
             .filter_map(|pair| pair.split_once('='));
-        let values = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let script = Script::parse_with(&text, &values.collect())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let values = pairs.map(|(name, value)| (name.to_owned(), Parameter::read(value)));
+        let (bound, _) = Script::bind(&text, &values.collect()).unwrap();
+        let script = Script::parse(&bound).unwrap_or_else(|error| panic!("{name}: {error}"));
         let directory = tempfile::tempdir().unwrap();
         let out = directory.path().join("out.parquet");
         runtime()

@@ -1,3 +1,4 @@
+mod preview;
 pub(crate) mod script;
 
 use std::path::{Path, PathBuf};
@@ -5,25 +6,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use kymo_query::Limits;
+use kymo_query::{Limits, Parameter};
 use kymo_transform::language::Script;
-use kymo_transform::{Progress, Report, Transform};
+use kymo_transform::{Preview, Progress, Report, Transform};
 use tokio_util::sync::CancellationToken;
 
 use self::script::ScriptText;
 use crate::argument;
 use crate::command_error::CommandError;
+use crate::commands::query::{given_once, parameter};
 use crate::environment;
 use crate::signal::cancel_on_signal;
 use crate::ui::{Ui, of};
 
 /// Make a new trace out of a trace with a script
 ///
-/// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH changes objects, SCALE
-/// makes more or fewer pods, STRETCH and SHIFT move time. Conditions are SQL, as in `kymo query`.
-/// docs/transform.md tells what each statement does, and which do not run yet.
+/// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH and UPDATE change objects,
+/// SCALE makes more or fewer pods, STRETCH and SHIFT move time. Conditions are SQL, as in `kymo
+/// query`. docs/transform.md tells what each statement does, and which do not run yet.
 ///
-/// The trace is never changed. The same trace, script and seed give the same bytes.
+/// With --dry-run, or `EXPLAIN` before a statement, it is told what statements would do, and no trace
+/// is made. The trace is never changed. The same trace, script and seed give the same bytes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TransformArgs {
     /// The trace to read
@@ -35,9 +38,15 @@ pub(crate) struct TransformArgs {
     /// Run this statement; several are run in their order, behind those of files
     #[arg(short = 'e', long = "execute", value_name = "STATEMENT")]
     statements: Vec<String>,
+    /// The value of `$NAME` in the statements
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, Parameter)>,
     /// The trace to make, one `.parquet` file; must not exist
     #[arg(short, long, value_name = "TRACE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
+    /// Tell what each statement would do, with some of the objects, and make no trace
+    #[arg(long)]
+    dry_run: bool,
     /// What is drawn depends on this number [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -48,8 +57,18 @@ pub(crate) struct TransformArgs {
 
 /// Transforms; SIGINT and SIGTERM end it without an output.
 pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), CommandError> {
-    let text = ScriptText::read(&args.files, &args.statements)?;
+    let parameters = given_once(&args.parameters)?;
+    let text = ScriptText::read(&args.files, &args.statements, &parameters)?;
     let script = text.parse()?;
+    let explains = script.statements.iter().any(|statement| statement.explain);
+    let output = match &args.output {
+        _ if args.dry_run || explains => None,
+        Some(output) => Some(output),
+        None => {
+            return Err(CommandError::usage("there is no place for the output")
+                .hint("name one with `-o`, or see what would be done with `--dry-run`"));
+        }
+    };
     let seed = match args.seed {
         Some(seed) => Some(seed),
         None => environment::seed()?,
@@ -70,7 +89,12 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
         .relative_to(base_of(&args.files))
         .watched_by(Arc::clone(&rows) as Arc<dyn Progress>);
     let line = ui.progress();
-    let mut running = std::pin::pin!(transform.run(&args.output));
+    let mut running = std::pin::pin!(async {
+        match output {
+            Some(output) => transform.run(output).await.map(Outcome::Made),
+            None => transform.preview().await.map(Outcome::Told),
+        }
+    });
     let mut tick = tokio::time::interval(Duration::from_millis(250));
     let done = loop {
         tokio::select! {
@@ -80,8 +104,10 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
         }
     };
     drop(line);
-    let report = done.map_err(|error| text.explain(&error))?;
-    tell(ui, args, &text, &script, &report);
+    match done.map_err(|error| text.explain(&error))? {
+        Outcome::Made(report) => tell(ui, output, &text, &script, &report),
+        Outcome::Told(told) => preview::tell(ui, &text, &script, &told, args.dry_run)?,
+    }
     Ok(())
 }
 
@@ -92,16 +118,26 @@ fn base_of(files: &[PathBuf]) -> &Path {
         .unwrap_or_else(|| Path::new(""))
 }
 
+enum Outcome {
+    Made(Report),
+    Told(Preview),
+}
+
 /// Says what came of it, and which statements match nothing.
-fn tell(ui: &Ui, args: &TransformArgs, text: &ScriptText, script: &Script, report: &Report) {
-    for (statement, named) in script.statements.iter().zip(&report.named) {
+fn tell(ui: &Ui, output: Option<&PathBuf>, text: &ScriptText, script: &Script, report: &Report) {
+    let named = report.named.iter().zip(&report.reasons);
+    for (statement, (named, reason)) in script.statements.iter().zip(named) {
         if *named == Some(0) {
             let statement = text.beginning(statement.place);
-            ui.warning(&format!("`{statement}` matches nothing in the trace"));
+            let reason = reason.as_ref();
+            let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+            ui.warning(&format!(
+                "`{statement}` matches nothing in the trace{reason}"
+            ));
         }
     }
     let (read, written) = (of(report.read, "event"), of(report.summary.rows, "event"));
-    let output = args.output.display();
+    let output = output.map_or_else(String::new, |output| output.display().to_string());
     ui.message(&format!("read {read}, wrote {written} to `{output}`"));
 }
 

@@ -1,9 +1,9 @@
 //! The script as it was given: in files, on the command line, or both.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use kymo_query::Position;
+use kymo_query::{Parameters, Position};
 use kymo_transform::Error;
 use kymo_transform::language::{LanguageError, Place, Script};
 
@@ -29,17 +29,26 @@ struct Part {
 }
 
 impl ScriptText {
-    /// Reads the files and puts the statements behind them.
-    pub(crate) fn read(files: &[PathBuf], statements: &[String]) -> Result<Self, CommandError> {
+    /// Reads the files and puts the statements behind them, with values for their `$name`s.
+    pub(crate) fn read(
+        files: &[PathBuf],
+        statements: &[String],
+        parameters: &Parameters,
+    ) -> Result<Self, CommandError> {
         let mut this = Self {
             text: String::new(),
             parts: Vec::new(),
         };
+        let mut used = BTreeSet::new();
         for file in files {
-            this.push(Some(file), &read(file)?);
+            used.extend(this.push(Some(file), &read(file)?, parameters)?);
         }
         for statement in statements {
-            this.push(None, statement);
+            used.extend(this.push(None, statement, parameters)?);
+        }
+        if let Some(name) = parameters.keys().find(|name| !used.contains(*name)) {
+            let message = format!("no statement has a parameter `${name}`");
+            return Err(CommandError::usage(message));
         }
         if this.parts.is_empty() {
             return Err(CommandError::usage("there is no script")
@@ -48,38 +57,40 @@ impl ScriptText {
         Ok(this)
     }
 
-    fn push(&mut self, file: Option<&Path>, text: &str) {
+    fn push(
+        &mut self,
+        file: Option<&Path>,
+        text: &str,
+        parameters: &Parameters,
+    ) -> Result<BTreeSet<String>, CommandError> {
+        let bound = Script::bind(text, parameters);
+        let (text, used) = bound.map_err(|error| {
+            let as_written = Self {
+                text: text.to_owned(),
+                parts: vec![Part {
+                    file: file.map(Path::to_owned),
+                    start: 0,
+                    end: text.len(),
+                }],
+            };
+            as_written.misread(&error)
+        })?;
         if !self.parts.is_empty() {
             self.text.push_str(BETWEEN);
         }
         let start = self.text.len();
-        self.text.push_str(text);
+        self.text.push_str(&text);
         self.parts.push(Part {
             file: file.map(Path::to_owned),
             start,
             end: self.text.len(),
         });
+        Ok(used)
     }
 
-    /// Parses it; a statement that is only to be explained is refused.
+    /// Parses it.
     pub(crate) fn parse(&self) -> Result<Script, CommandError> {
-        self.parse_with(&BTreeMap::new())
-    }
-
-    /// Parses it with values of parameters.
-    pub(crate) fn parse_with(
-        &self,
-        parameters: &BTreeMap<String, String>,
-    ) -> Result<Script, CommandError> {
-        let script =
-            Script::parse_with(&self.text, parameters).map_err(|error| self.misread(&error))?;
-        match script.statements.iter().find(|statement| statement.explain) {
-            Some(statement) => {
-                let told = CommandError::usage("this version of kymo cannot explain a statement");
-                Err(self.marked(told.hint("leave `EXPLAIN` out to run it"), statement.place))
-            }
-            None => Ok(script),
-        }
+        Script::parse(&self.text).map_err(|error| self.misread(&error))
     }
 
     fn misread(&self, error: &LanguageError) -> CommandError {
@@ -107,6 +118,7 @@ impl ScriptText {
         match error {
             Error::Statement { place, .. }
             | Error::Patch { place, .. }
+            | Error::Update { place, .. }
             | Error::TimeOutOfRange { place, .. } => Some(*place),
             Error::Condition {
                 source,

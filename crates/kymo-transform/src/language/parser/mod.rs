@@ -2,7 +2,6 @@
 
 mod cursor;
 mod document;
-mod parameters;
 mod scale;
 mod statement;
 mod synthesize;
@@ -11,7 +10,6 @@ mod tests;
 mod tokens;
 mod value;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -31,24 +29,7 @@ const MOST_STATEMENTS: usize = 1_000;
 impl Script {
     /// Reads a script.
     pub fn parse(text: &str) -> Result<Self, LanguageError> {
-        Self::parse_with(text, &BTreeMap::new())
-    }
-
-    /// Reads a script in which `$name` stands for a number, a text or a time: one of `values`, or
-    /// what a comment `-- Parameters: name=value …` of the script says.
-    pub fn parse_with(
-        text: &str,
-        values: &BTreeMap<String, String>,
-    ) -> Result<Self, LanguageError> {
-        if text.len() > MOST_BYTES {
-            return Err(LanguageError::TooLong {
-                bytes: text.len(),
-                limit: MOST_BYTES,
-            });
-        }
-        let tokens = SqlReader::tokens(text).map_err(|error| not_sql(text, error))?;
-        let mut tokens = Tokens::new(text, tokens);
-        parameters::fill(&mut tokens, values)?;
+        let tokens = tokens_of(text)?;
         let mut statements = Vec::new();
         for part in tokens.all.split(|token| token.token == Token::SemiColon) {
             let Some(place) = tokens.extent(part) else {
@@ -77,6 +58,18 @@ impl Script {
             statements,
         })
     }
+}
+
+/// Splits a script of the length that it may have into tokens.
+pub(super) fn tokens_of(text: &str) -> Result<Tokens<'_>, LanguageError> {
+    if text.len() > MOST_BYTES {
+        return Err(LanguageError::TooLong {
+            bytes: text.len(),
+            limit: MOST_BYTES,
+        });
+    }
+    let tokens = SqlReader::tokens(text).map_err(|error| not_sql(text, error))?;
+    Ok(Tokens::new(text, tokens))
 }
 
 /// A text or a comment that does not end.

@@ -126,17 +126,7 @@ fn patch(cursor: &mut Cursor) -> Result<Action, LanguageError> {
 const SETTABLE: [&str; 2] = ["object", "ts"];
 
 fn update(cursor: &mut Cursor) -> Result<Action, LanguageError> {
-    if cursor
-        .next_word()
-        .is_some_and(|word| word.eq_ignore_ascii_case("objects"))
-    {
-        return Err(LanguageError::Value {
-            message: "an expression is set for single events, not for objects".to_owned(),
-            hint: Some("write `UPDATE EVENTS SET …`, or `PATCH OBJECTS WITH …`"),
-            place: cursor.place(),
-        });
-    }
-    cursor.word("EVENTS")?;
+    let unit = cursor.one_of(&UNITS)?;
     cursor.word("SET")?;
     let mut assignments: Vec<Assignment> = Vec::new();
     loop {
@@ -170,6 +160,7 @@ fn update(cursor: &mut Cursor) -> Result<Action, LanguageError> {
     }
     let condition = cursor.condition()?;
     Ok(Action::Update {
+        unit,
         assignments,
         condition,
     })

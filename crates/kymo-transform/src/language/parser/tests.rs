@@ -422,9 +422,9 @@ fn values_that_make_no_sense_are_refused() {
             "ts",
         ),
         (
-            "UPDATE objects SET ts = ts",
-            "an expression is set for single events, not for objects",
-            "objects",
+            "UPDATE objects SET kind = 'Pod'",
+            "the column `kind` cannot be set",
+            "kind",
         ),
         ("MERGE TRACE ''", "this cannot be the path of a trace", "''"),
         (

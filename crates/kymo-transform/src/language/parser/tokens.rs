@@ -6,9 +6,9 @@ use kymo_query::Position;
 use crate::language::Place;
 
 /// The tokens of a script.
-pub(super) struct Tokens<'a> {
+pub(in crate::language) struct Tokens<'a> {
     pub(super) text: &'a str,
-    pub(super) all: Vec<TokenWithSpan>,
+    pub(in crate::language) all: Vec<TokenWithSpan>,
     /// The first byte of each token and the end of the text, in the order of their places.
     starts: Vec<(Location, usize)>,
 }
@@ -45,7 +45,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// Returns the bytes of a token.
-    pub(super) fn place(&self, token: &TokenWithSpan) -> Place {
+    pub(in crate::language) fn place(&self, token: &TokenWithSpan) -> Place {
         Place {
             start: self.byte(token.span.start),
             end: self.byte(token.span.end),
