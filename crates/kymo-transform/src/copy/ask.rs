@@ -17,7 +17,7 @@ pub(super) async fn count(session: &QuerySession, sql: &str) -> Result<u64, Erro
 }
 
 /// Asks for texts, each once and in order.
-pub(super) async fn texts_of(session: &QuerySession, sql: &str) -> Result<BTreeSet<String>, Error> {
+pub(crate) async fn texts_of(session: &QuerySession, sql: &str) -> Result<BTreeSet<String>, Error> {
     let mut found = BTreeSet::new();
     each_batch(session, sql, |batch| {
         found.extend(texts(batch, 0)?.iter().flatten().map(str::to_owned));

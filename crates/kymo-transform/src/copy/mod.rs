@@ -18,12 +18,14 @@ mod references;
 mod renaming;
 mod repeat;
 
-use ask::{count, texts_of};
+use ask::count;
+pub(crate) use ask::texts_of;
 pub(crate) use cluster::{everything, nodes};
 pub(crate) use copies::Copies;
 pub(crate) use merge::{Wanted, join, merge, partial};
-pub(crate) use names::Names;
+pub(crate) use names::{Kinds, Names};
 pub(crate) use namespaces::namespace;
+pub(crate) use renaming::{ObjectName, Renaming};
 pub(crate) use repeat::{Repeat, repeat};
 
 use merge::{Parts, Worlds};

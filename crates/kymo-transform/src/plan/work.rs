@@ -8,7 +8,7 @@ use super::{Bounds, Input, Stage, nothing, point, selection, update};
 use crate::Error;
 use crate::copy::{self, Wanted, Whole};
 use crate::language::{
-    Action, Amount, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window, Workload,
+    Action, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window,
 };
 use crate::lineage::Merged;
 use crate::scale::{self, ScaleStep};
@@ -148,7 +148,16 @@ impl Work {
                 amount,
                 ramp,
             }) => {
-                let more = self.scale(workload, *amount, *ramp, seed, input).await?;
+                let order = order_at(statement.place, statement, seed, input);
+                let order = scale::Order {
+                    workload,
+                    amount: *amount,
+                    ramp: *ramp,
+                    seed,
+                    label: &order.label,
+                    feeds: &input.feeds,
+                };
+                let more = self.scale(&order, input).await?;
                 named = Some(more);
             }
             Action::Scale(Scale::Namespace {
@@ -263,21 +272,8 @@ impl Work {
         Ok(named)
     }
 
-    async fn scale(
-        &mut self,
-        workload: &Workload,
-        amount: Amount,
-        ramp: Option<i64>,
-        seed: u64,
-        input: &Input,
-    ) -> Result<u64, Error> {
-        let order = scale::Order {
-            workload,
-            amount,
-            ramp,
-            seed,
-        };
-        let fleet = scale::plan(&order, input.span, &input.session).await?;
+    async fn scale(&mut self, order: &scale::Order<'_>, input: &Input) -> Result<u64, Error> {
+        let fleet = scale::plan(order, input.span, &input.session).await?;
         let named = fleet.named;
         self.adds = true;
         self.chain

@@ -71,7 +71,7 @@ impl Clone {
 
 /// Returns the uid of the copy that an Event about a recorded pod has for a clone.
 pub(crate) fn event_uid(clone: &Clone, event: &str) -> String {
-    names::uid(0, &format!("{}/{event}", clone.uid), 0)
+    names::uid("event", &format!("{}/{event}", clone.uid), 0)
 }
 
 /// Replaces words wherever they stand by themselves: not inside of longer words.

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use kymo_model::Timestamp;
+use kymo_model::{Feed, FeedId, Timestamp};
 use kymo_query::{QuerySession, Span};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,8 +10,10 @@ use super::clone::Clone;
 use super::counts::{Change, Desired, Surplus};
 use super::life::{Life, lives};
 use super::names::{self, Names};
+use super::ordinals::{Ordinals, ordinal};
 use super::ratio::Ratio;
 use crate::Error;
+use crate::copy::{Kinds, Renaming};
 use crate::language::{Amount, Workload};
 use crate::rows::{each_batch, literal, numbers, texts};
 
@@ -19,6 +22,9 @@ use crate::rows::{each_batch, literal, numbers, texts};
 pub(crate) struct Fleet {
     pub(super) pods: Vec<Pod>,
     pub(super) owners: Vec<Owner>,
+    /// What numbered pods have for themselves: copies by number.
+    pub(super) claims: BTreeMap<u64, Vec<Renaming>>,
+    pub(super) feeds: Arc<BTreeMap<FeedId, Feed>>,
     /// What objects are to the workload, by uid.
     pub(super) roles: HashMap<String, Role>,
     /// How many events of the input are of these.
@@ -43,6 +49,9 @@ pub(super) struct Owner {
     /// When it is seen to write its status besides what was recorded.
     pub(super) reports: Vec<Timestamp>,
     pub(super) ratio: Option<Ratio>,
+    pub(super) kind: Kind,
+    /// How many pods more have succeeded and failed.
+    pub(super) ended: Surplus,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,8 @@ pub(super) enum Role {
     /// An Event about a pod.
     Event(usize),
     Owner(usize),
+    /// A claim of a numbered pod, its volume, or an Event about it.
+    Claim(u64),
 }
 
 /// What a script asks for.
@@ -61,12 +72,45 @@ pub(crate) struct Order<'a> {
     /// Over how long clones arrive behind the pods that they are made of, in nanoseconds.
     pub(crate) ramp: Option<i64>,
     pub(crate) seed: u64,
+    /// What makes uids unlike those of all other statements.
+    pub(crate) label: &'a str,
+    pub(crate) feeds: &'a Arc<BTreeMap<FeedId, Feed>>,
 }
 
 /// Without a ramp, clones arrive so long behind the recorded pod at most, in nanoseconds.
 const ARRIVAL: i64 = 500_000_000;
 
-const KINDS: [&str; 2] = ["Deployment", "ReplicaSet"];
+/// How the pods of a workload are counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Of a Deployment or `ReplicaSet`: one is as good as another.
+    #[default]
+    Replicas,
+    /// Of a `StatefulSet`: by number.
+    Numbered,
+    /// Of a Job: until so many have succeeded.
+    Job,
+}
+
+impl Kind {
+    fn of(workload: &Workload) -> Result<Self, Error> {
+        match workload.kind.as_str() {
+            "Deployment" | "ReplicaSet" => Ok(Self::Replicas),
+            "StatefulSet" => Ok(Self::Numbered),
+            "Job" => Ok(Self::Job),
+            "DaemonSet" => Err(wrong(
+                workload,
+                "a DaemonSet has as many pods as there are nodes for them".to_owned(),
+                "SCALE NODES makes copies of nodes with their pods",
+            )),
+            kind => Err(wrong(
+                workload,
+                format!("a {kind} cannot be scaled"),
+                "Deployments, ReplicaSets, StatefulSets and Jobs can",
+            )),
+        }
+    }
+}
 
 /// Finds the workload and says what becomes of it.
 pub(crate) async fn plan(
@@ -75,13 +119,7 @@ pub(crate) async fn plan(
     session: &QuerySession,
 ) -> Result<Fleet, Error> {
     let workload = order.workload;
-    if !KINDS.contains(&workload.kind.as_str()) {
-        return Err(wrong(
-            workload,
-            format!("a {} cannot be scaled yet", workload.kind),
-            "Deployments and ReplicaSets can",
-        ));
-    }
+    let kind = Kind::of(workload)?;
     let owners = Owners::find(workload, session).await?;
     let lives = lives(&owners.uids, session).await?;
     let ratio = owners.ratio(order, workload)?;
@@ -101,10 +139,29 @@ pub(crate) async fn plan(
         ..ratio
     };
     let mut names = taken(workload, session).await?;
-    let mut fleet = Fleet::default();
-    let slots = slots(&lives);
+    let mut fleet = Fleet {
+        feeds: Arc::clone(order.feeds),
+        ..Fleet::default()
+    };
+    let ordinals = match kind {
+        Kind::Numbered => Some(Ordinals::of(workload, &lives, ratio, session).await?),
+        Kind::Job => {
+            refuse_indexed(workload, session).await?;
+            None
+        }
+        Kind::Replicas => None,
+    };
+    let slots = match kind {
+        Kind::Replicas => slots(&lives),
+        Kind::Numbered => lives.iter().map(|life| ordinal(&life.name)).collect(),
+        Kind::Job => in_turn(&lives),
+    };
+    let copies_of = |slot: u64| match &ordinals {
+        Some(ordinals) => ordinals.copies(slot),
+        None => ratio.copies(slot),
+    };
     for (index, (life, slot)) in lives.iter().zip(&slots).enumerate() {
-        let copies = ratio.copies(*slot);
+        let copies = copies_of(*slot);
         let siblings: Vec<&Life> = lives
             .iter()
             .filter(|other| other.owner == life.owner && other.start().is_some())
@@ -117,12 +174,18 @@ pub(crate) async fn plan(
                 0 => None,
                 count => siblings.get(random.random_range(0..count)).copied(),
             };
-            let mut words = vec![(life.name.clone(), names.sibling(&life.name, &mut random))];
+            let mut words = match &ordinals {
+                Some(ordinals) => ordinals.words(&life.name, ordinals.clone_of(*slot, copy)),
+                None => vec![(life.name.clone(), names.sibling(&life.name, &mut random))],
+            };
             for address in &life.addresses {
                 words.push((address.clone(), names.address(address)));
             }
+            let uid = names::uid(order.label, &life.uid, copy);
+            // Events about the pod name its uid.
+            words.push((life.uid.clone(), uid.clone()));
             clones.push(Clone {
-                uid: names::uid(order.seed, &life.uid, copy),
+                uid,
                 words,
                 warp: life.warp(sibling, offset, span.end.0),
             });
@@ -135,8 +198,56 @@ pub(crate) async fn plan(
         });
     }
     add_events(&mut fleet, workload, session).await?;
-    add_owners(&mut fleet, &owners, &lives, &slots, ratio, span);
+    add_owners(&mut fleet, &owners, &lives, ratio, span);
+    for owner in &mut fleet.owners {
+        owner.kind = kind;
+    }
+    if let Some(ordinals) = &ordinals {
+        let kinds = Kinds::of(order.feeds);
+        let (owned, claims) = ordinals
+            .claims(workload, order.label, kinds, session)
+            .await?;
+        for owned in owned {
+            fleet.roles.insert(owned.uid, Role::Claim(owned.ordinal));
+        }
+        fleet.claims = claims;
+    }
     Ok(fleet)
+}
+
+/// Refuses a Job whose pods each do one part of the work.
+async fn refuse_indexed(workload: &Workload, session: &QuerySession) -> Result<(), Error> {
+    let sql = format!(
+        "SELECT DISTINCT name FROM events WHERE kind = 'Job' AND namespace = {} AND name = {} \
+         AND json_get_str(object, 'spec', 'completionMode') = 'Indexed'",
+        literal(&workload.namespace),
+        literal(&workload.name)
+    );
+    if strings(session, &sql).await?.is_empty() {
+        return Ok(());
+    }
+    Err(wrong(
+        workload,
+        "the pods of an indexed Job each do a part of the work that no other does".to_owned(),
+        "SCALE its namespace, or a Job without completionMode Indexed",
+    ))
+}
+
+/// Numbers pods in the order in which they came.
+fn in_turn(lives: &[Life]) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|index| {
+        lives
+            .get(*index)
+            .map(|life| (life.first, life.name.clone()))
+    });
+    let mut slots = vec![0; lives.len()];
+    for (slot, index) in (0..).zip(order) {
+        if let Some(place) = slots.get_mut(index) {
+            *place = slot;
+        }
+    }
+    slots
 }
 
 fn wrong(workload: &Workload, message: String, hint: &str) -> Error {
@@ -207,7 +318,8 @@ impl Owners {
         uids.extend(workloads);
         let list: Vec<String> = uids.iter().map(|uid| literal(uid)).collect();
         let sql = format!(
-            "SELECT ts, uid, json_get_int(object, 'spec', 'replicas'), \
+            "SELECT ts, uid, coalesce(json_get_int(object, 'spec', 'replicas'), \
+             json_get_int(object, 'spec', 'completions'), json_get_int(object, 'spec', 'parallelism')), \
              json_get_str(object, 'metadata', 'annotations', 'deployment.kubernetes.io/revision') \
              FROM events WHERE kind IN ('ReplicaSet', {}) AND uid IN ({}) AND type <> 'DELETED' \
              ORDER BY seq",
@@ -343,15 +455,9 @@ async fn add_events(
     .await
 }
 
-fn add_owners(
-    fleet: &mut Fleet,
-    owners: &Owners,
-    lives: &[Life],
-    slots: &[u64],
-    ratio: Ratio,
-    span: Span,
-) {
+fn add_owners(fleet: &mut Fleet, owners: &Owners, lives: &[Life], ratio: Ratio, span: Span) {
     let mut changes: Vec<Change> = Vec::new();
+    let mut ends: Vec<Change> = Vec::new();
     for (life, pod) in lives.iter().zip(&fleet.pods) {
         if !pod.stays {
             changes.extend(life.changes(|ts| ts).map(|change| Change {
@@ -359,12 +465,19 @@ fn add_owners(
                 ready: -change.ready,
                 ..change
             }));
+            ends.extend(life.ends(|ts| ts).map(|change| Change {
+                replicas: -change.replicas,
+                ready: -change.ready,
+                ..change
+            }));
         }
         for clone in &pod.clones {
             changes.extend(life.changes(|ts| clone.warp.apply(ts)));
+            ends.extend(life.ends(|ts| clone.warp.apply(ts)));
         }
     }
     changes.sort_by_key(|change| change.ts);
+    ends.sort_by_key(|change| change.ts);
     for (index, uid) in owners.uids.iter().enumerate() {
         let is_workload = owners.is_workload(index);
         let has_sets = is_workload && owners.workloads < owners.uids.len();
@@ -377,9 +490,9 @@ fn add_owners(
         );
         let owned: Vec<(&Life, u64)> = lives
             .iter()
-            .zip(slots)
+            .zip(&fleet.pods)
             .filter(|(life, _)| counts(life.owner))
-            .map(|(life, slot)| (life, ratio.copies(*slot)))
+            .map(|(life, pod)| (life, u64::from(pod.stays) + pod.clones.len() as u64))
             .collect();
         let history: Vec<(i64, u64)> = owners
             .history
@@ -393,6 +506,8 @@ fn add_owners(
             newest: has_sets.then(|| newest(owners)),
             desired: desired(&history, &owned, ratio, span),
             ratio: Some(ratio),
+            kind: Kind::default(),
+            ended: Surplus::of(ends.iter().copied()),
         };
         fleet
             .roles

@@ -24,6 +24,8 @@ pub(crate) struct Life {
     ready: Vec<i64>,
     /// From when its owner does not count it: it ends, has ended, or is gone.
     pub(super) inactive: Option<i64>,
+    /// When it ended by itself, and whether it succeeded.
+    pub(super) ended: Option<(i64, bool)>,
 }
 
 impl Life {
@@ -64,6 +66,17 @@ impl Life {
             changes.push(change(moved(inactive), -1, -i64::from(is_ready)));
         }
         changes.into_iter()
+    }
+
+    /// Returns how many pods have succeeded (in place of replicas) and failed (in place of ready).
+    pub(super) fn ends(&self, moved: impl Fn(i64) -> i64) -> Option<Change> {
+        let (ts, succeeded) = self.ended?;
+        Some(Change {
+            ts: moved(ts),
+            owner: self.owner,
+            replicas: i64::from(succeeded),
+            ready: i64::from(!succeeded),
+        })
     }
 
     /// Returns the times of a clone that begins `offset` later and starts as `sibling` did.
@@ -147,6 +160,10 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
                 life.ready.push(ts);
             }
             let has_ended = matches!(text(&phases).as_deref(), Some("Failed" | "Succeeded"));
+            if has_ended {
+                let succeeded = text(&phases).as_deref() == Some("Succeeded");
+                life.ended.get_or_insert((ts, succeeded));
+            }
             let is_going = deleted.get(row).copied().flatten().is_some();
             if has_ended || is_going || text(&types).as_deref() == Some("DELETED") {
                 life.inactive.get_or_insert(ts);

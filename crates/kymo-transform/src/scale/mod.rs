@@ -10,6 +10,7 @@ mod counts;
 mod fleet;
 mod life;
 mod names;
+mod ordinals;
 mod ratio;
 mod step;
 mod warp;

@@ -67,11 +67,11 @@ impl Names {
     }
 }
 
-/// Returns the uid of a copy of an object: the same seed, original and number give the same.
-pub(crate) fn uid(seed: u64, original: &str, copy: u64) -> String {
+/// Returns the uid of a copy of an object: the same label, original and number give the same.
+pub(crate) fn uid(label: &str, original: &str, copy: u64) -> String {
     Uuid::new_v5(
         &Uuid::NAMESPACE_OID,
-        format!("kymo/{seed}/{copy}/{original}").as_bytes(),
+        format!("kymo/{label}/{copy}/{original}").as_bytes(),
     )
     .to_string()
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::clone::event_uid;
 use super::counts::{get, set};
-use super::fleet::{Fleet, Owner, Pod, Role};
+use super::fleet::{Fleet, Kind, Owner, Pod, Role};
 use crate::Error;
 use crate::draft::Draft;
 
@@ -35,6 +35,18 @@ impl ScaleStep {
                 if let Some(pod) = fleet.pods.get(*pod) {
                     copies(pod, draft, out, |clone, _| clone.uid.clone())?;
                 }
+            }
+            Some(Role::Claim(ordinal)) => {
+                let feed = fleet.feeds.get(&draft.event.feed);
+                let renamings = fleet.claims.get(ordinal).map(Vec::as_slice);
+                for renaming in renamings.unwrap_or_default() {
+                    if let Some(feed) = feed
+                        && let Some(copy) = renaming.row(&draft, &feed.resource)?
+                    {
+                        out.push(copy);
+                    }
+                }
+                out.push(draft);
             }
             Some(Role::Event(pod)) => {
                 if let Some(pod) = fleet.pods.get(*pod) {
@@ -123,6 +135,10 @@ impl Fleet {
         let Some(Value::Object(object)) = draft.object()? else {
             return Ok(draft);
         };
+        if owner.kind == Kind::Job {
+            owner.job(object, ts);
+            return Ok(draft);
+        }
         if let Some(Value::Object(spec)) = object.get_mut("spec")
             && let Some(recorded) = spec.get("replicas").and_then(Value::as_u64)
         {
@@ -148,6 +164,9 @@ impl Fleet {
                     set(status, field, count);
                 }
             }
+            if owner.kind == Kind::Numbered {
+                owner.revisions(status);
+            }
             if let Some(updated) = updated {
                 if updated != 0 {
                     let count = get(status, "updatedReplicas") + updated;
@@ -172,7 +191,61 @@ const NOTES: [&str; 2] = [
 impl Owner {
     /// Tells whether the kind has a count; a Deployment does not know how many are fully labeled.
     fn has(&self, field: &str) -> bool {
-        self.newest.is_none() || field != "fullyLabeledReplicas"
+        field != "fullyLabeledReplicas" || (self.newest.is_none() && self.kind == Kind::Replicas)
+    }
+
+    /// Sets how many pods of a `StatefulSet` have its old and its new revision.
+    fn revisions(&self, status: &mut Map<String, Value>) {
+        let replicas = get(status, "replicas");
+        let is_at_rest = status.get("currentRevision") == status.get("updateRevision");
+        for field in ["currentReplicas", "updatedReplicas"] {
+            let recorded = get(status, field);
+            let count = match self.ratio {
+                _ if recorded == 0 => 0,
+                Some(ratio) if !is_at_rest => {
+                    let count = ratio.of(recorded.unsigned_abs());
+                    i64::try_from(count).unwrap_or(i64::MAX).min(replicas)
+                }
+                _ => replicas,
+            };
+            set(status, field, count);
+        }
+    }
+
+    /// Sets what a Job asks for and counts.
+    fn job(&self, object: &mut Map<String, Value>, ts: Timestamp) {
+        if let Some(Value::Object(spec)) = object.get_mut("spec")
+            && let Some(ratio) = self.ratio
+        {
+            for field in ["completions", "parallelism"] {
+                if let Some(recorded) = spec.get(field).and_then(Value::as_u64) {
+                    let least = u64::from(recorded > 0 && ratio.numerator > 0);
+                    let becomes = ratio.of(recorded).max(least);
+                    spec.insert(field.to_owned(), Value::from(becomes));
+                }
+            }
+        }
+        if let Some(Value::Object(status)) = object.get_mut("status") {
+            let (active, ready) = self.surplus.at(ts);
+            let (succeeded, failed) = self.ended.at(ts);
+            for (field, more) in [
+                ("active", active),
+                ("ready", ready),
+                ("succeeded", succeeded),
+                ("failed", failed),
+            ] {
+                if more == 0 {
+                    continue;
+                }
+                let count = get(status, field) + more;
+                if field == "ready" {
+                    // This one is always written.
+                    status.insert(field.to_owned(), Value::from(count.max(0)));
+                } else {
+                    set(status, field, count);
+                }
+            }
+        }
     }
 
     fn annotations(&self, object: &mut Map<String, Value>) {

@@ -113,7 +113,16 @@ impl Chain {
     /// that they must be sorted again.
     pub(crate) fn renames(&self) -> &'static [&'static str] {
         let renames = self.steps.iter().any(|step| matches!(step, Step::Scale(_)));
-        if renames { &["events", "pods"] } else { &[] }
+        if renames {
+            &[
+                "events",
+                "persistentvolumeclaims",
+                "persistentvolumes",
+                "pods",
+            ]
+        } else {
+            &[]
+        }
     }
 
     /// Takes the next row of the present object.

@@ -22,3 +22,4 @@ mod timelines;
 mod times;
 mod updates;
 mod workbench;
+mod workloads;
