@@ -85,6 +85,14 @@ impl Insertions {
         self.rows.is_empty()
     }
 
+    /// Returns numbers and versions of the new rows, in the order in which they were given.
+    pub(crate) fn places(&self) -> Vec<(u64, Option<Rv>)> {
+        let places = self.rows.iter();
+        places
+            .map(|place| (place.seq, place.version.clone()))
+            .collect()
+    }
+
     /// Returns the number of new rows.
     pub(crate) fn len(&self) -> usize {
         self.rows.len()

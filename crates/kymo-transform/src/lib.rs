@@ -8,6 +8,7 @@
 mod copy;
 mod draft;
 mod error;
+mod insert;
 mod insertions;
 pub mod language;
 mod lineage;

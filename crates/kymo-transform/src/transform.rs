@@ -10,11 +10,12 @@ use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::copy::{self, Watch};
+use crate::insert;
 use crate::insertions::Insertions;
 use crate::language::{Place, Script};
 use crate::lineage::{self, InputName, Origin};
 use crate::pass::{self, Tally};
-use crate::plan::{self, Input, Work};
+use crate::plan::{self, Input, Stage, Work};
 use crate::progress::{Progress, Unwatched};
 use crate::reissue::Reissue;
 use crate::sorted::{Sorted, Unordered};
@@ -101,7 +102,6 @@ impl Transform {
             let path = out.to_owned();
             return Err(kymo_store::Error::Exists { path }.into());
         }
-        plan::check(&self.script)?;
         if let Some(statement) = self.script.statements.iter().find(|one| one.explain) {
             return Err(Error::Statement {
                 message: "a script with `EXPLAIN` in it makes no trace".to_owned(),
@@ -131,18 +131,8 @@ impl Transform {
                 workspace.path().join(format!("stage-{index}.parquet"))
             };
             let opened = Input::open(&input, &self.limits, &self.base)?;
-            let made = synth::beside(
-                stage,
-                &self.script,
-                self.seed,
-                &opened,
-                &workspace.path().join(format!("made-{index}.parquet")),
-            )
-            .await?;
-            let mut work = match made {
-                Some(made) => Work::beside(&made, stage, &self.script, self.seed, &opened).await?,
-                None => Work::of(stage, &self.script, self.seed, &opened).await?,
-            };
+            let made = workspace.path().join(format!("made-{index}.parquet"));
+            let mut work = self.work(stage, &opened, &made).await?;
             for (statement, count) in stage.statements.iter().zip(&work.named) {
                 if let Some(slot) = named.get_mut(*statement) {
                     *slot = *count;
@@ -193,6 +183,19 @@ impl Transform {
         })
     }
 
+    /// Finds what a stage does. What its statements make up is put into a file `made`.
+    pub(crate) async fn work(
+        &self,
+        stage: &Stage,
+        opened: &Input,
+        made: &Path,
+    ) -> Result<Work, Error> {
+        match synth::beside(stage, &self.script, self.seed, opened, made).await? {
+            Some(made) => Work::beside(&made, stage, &self.script, self.seed, opened).await,
+            None => Work::of(stage, &self.script, self.seed, opened).await,
+        }
+    }
+
     pub(crate) async fn run_stage(
         &self,
         input: Input,
@@ -207,6 +210,8 @@ impl Transform {
             let progress = Arc::clone(&self.progress);
             let new = blocking(move || pass::new_rows(&trace, chain, progress)).await?;
             Insertions::find(&new, &input.feeds, &input.session).await?
+        } else if let Some(inserted) = &work.inserted {
+            Insertions::find(&inserted.new, &input.feeds, &input.session).await?
         } else {
             Insertions::default()
         };
@@ -252,8 +257,19 @@ impl Transform {
             } else {
                 let unordered = Unordered::Some(work.chain.renames());
                 let tally = Arc::clone(&tally);
-                let rows = pass::output_rows(&trace, work.chain, insertions, progress, tally)?;
-                (Box::new(rows), unordered)
+                let places = insertions.places();
+                let watched = Arc::clone(&tally);
+                let rows = pass::output_rows(&trace, work.chain, insertions, progress, watched)?;
+                match &work.inserted {
+                    Some(inserted) => {
+                        let count = |tally: &mut Tally| tally.new += inserted.new.len() as u64;
+                        count(&mut tally.lock().unwrap_or_else(PoisonError::into_inner));
+                        let more = inserted.rows(places)?;
+                        let rows = insert::merged(rows, more, Arc::clone(&feeds));
+                        (Box::new(rows), unordered)
+                    }
+                    None => (Box::new(rows), unordered),
+                }
             };
             let spool = Spool::new(&workspace, Arc::clone(&feeds), SPOOL_BYTES);
             let rows = Sorted::new(rows, unordered, spool, feeds);

@@ -12,4 +12,4 @@ pub(crate) use input::Input;
 pub(crate) use select::{Selection, misplaced};
 pub(crate) use stage::{Stage, selection, stages};
 pub(crate) use window::{Bounds, point, window};
-pub(crate) use work::{Work, check};
+pub(crate) use work::Work;

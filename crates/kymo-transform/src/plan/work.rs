@@ -7,6 +7,7 @@ use kymo_model::Timestamp;
 use super::{Bounds, Input, Stage, nothing, point, selection, update};
 use crate::Error;
 use crate::copy::{self, Wanted, Whole};
+use crate::insert::{self, Inserted};
 use crate::language::{
     Action, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window,
 };
@@ -37,43 +38,10 @@ pub(crate) struct Work {
     pub(crate) map: Option<TimeMap>,
     /// The statement that moves rows one by one, so that they get other numbers.
     pub(crate) reorders: Option<Place>,
+    /// Rows that are added as they are.
+    pub(crate) inserted: Option<Inserted>,
     /// The statement that moves time.
     moves: Place,
-}
-
-/// Refuses what cannot be run before anything is.
-pub(crate) fn check(script: &Script) -> Result<(), Error> {
-    for statement in &script.statements {
-        if !runs(&statement.action) {
-            return Err(cannot(statement, "this statement cannot be run yet"));
-        }
-    }
-    Ok(())
-}
-
-fn runs(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Delete { .. }
-            | Action::Keep { .. }
-            | Action::Slice(_)
-            | Action::Patch { .. }
-            | Action::Update { .. }
-            | Action::Shift(_)
-            | Action::Merge { .. }
-            | Action::Repeat { .. }
-            | Action::Synthesize(_)
-            | Action::Scale(_)
-            | Action::Stretch { .. }
-    )
-}
-
-fn cannot(statement: &Statement, message: &str) -> Error {
-    Error::Statement {
-        message: message.to_owned(),
-        place: statement.place,
-        hint: Some("docs/transform.md tells which statements run".to_owned()),
-    }
 }
 
 impl Work {
@@ -256,6 +224,21 @@ impl Work {
                     self.chain.steps.push(Step::Timelines(moves));
                 }
             }
+            Action::Insert {
+                columns,
+                query,
+                place,
+            } => {
+                let order = insert::Order {
+                    columns,
+                    query,
+                    place: *place,
+                    seed,
+                };
+                let inserted = insert::insert(&order, input).await?;
+                named = Some(inserted.new.len() as u64);
+                self.inserted = Some(inserted);
+            }
             Action::Update { assignments, .. } => {
                 if let Some(selection) = selection(&statement.action) {
                     let update =
@@ -266,8 +249,9 @@ impl Work {
                     self.chain.steps.push(Step::Update(update));
                 }
             }
+            // What they make is put beside the input before, and nothing is done to that.
+            Action::Synthesize(_) => {}
             Action::Shift(shift) => self.shift(statement, shift, input)?,
-            _ => return Err(cannot(statement, "this statement cannot be run yet")),
         }
         Ok(named)
     }

@@ -40,6 +40,7 @@ fn asked(action: &Action) -> Option<String> {
             "SELECT uid FROM objects WHERE (\n{}\n)",
             condition.sql
         )),
+        Action::Insert { query, .. } => Some(query.clone()),
         action => plan::selection(action).map(|selection| selection.sql()),
     }
 }

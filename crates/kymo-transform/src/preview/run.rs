@@ -8,7 +8,7 @@ use super::explain::plan;
 use super::{Counted, Difference, Preview, StatementPreview, Survey};
 use crate::copy::{Watch, Whole};
 use crate::pass::{Drafts, Tally};
-use crate::plan::{self, Input, Stage, Work};
+use crate::plan::{Input, Stage};
 use crate::progress::Progress;
 use crate::transform::blocking;
 use crate::{Error, Transform};
@@ -21,7 +21,6 @@ impl Transform {
     ///
     /// Must be called inside a Tokio runtime.
     pub async fn preview(&self) -> Result<Preview, Error> {
-        plan::check(&self.script)?;
         let place = std::env::temp_dir();
         let workspace = tempfile::Builder::new()
             .prefix("kymo-preview-")
@@ -39,7 +38,8 @@ impl Transform {
                 statements: vec![index],
             };
             let opened = Input::open(&input, &self.limits, &self.base)?;
-            let work = Work::of(&stage, &self.script, self.seed, &opened).await?;
+            let made = workspace.path().join(format!("told-{index}.parquet"));
+            let work = self.work(&stage, &opened, &made).await?;
             let mut told = StatementPreview {
                 named: work.named.first().copied().flatten(),
                 reason: work.reasons.first().cloned().flatten(),
@@ -48,6 +48,10 @@ impl Transform {
             if statement.explain {
                 told.plan = Some(plan(&statement.action, &opened.session).await?);
             }
+            let added = work
+                .inserted
+                .as_ref()
+                .map_or(0, |inserted| inserted.new.len() as u64);
             let (trace, progress) = (Arc::clone(&opened.trace), Arc::clone(&self.progress));
             let survey = Survey::new(Arc::clone(&opened.feeds));
             let surveyed = blocking(move || {
@@ -60,11 +64,13 @@ impl Transform {
             })
             .await?;
             (told.counted, told.sample) = surveyed;
+            told.counted.added += added;
             preview.statements.push(told);
             if statement.explain || index == last {
                 continue;
             }
-            let work = Work::of(&stage, &self.script, self.seed, &opened).await?;
+            let made = workspace.path().join(format!("made-{index}.parquet"));
+            let work = self.work(&stage, &opened, &made).await?;
             let target = workspace.path().join(format!("statement-{index}.parquet"));
             self.run_stage(opened, work, &target, None, workspace.path(), &mut partial)
                 .await?;

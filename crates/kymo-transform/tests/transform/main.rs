@@ -10,6 +10,7 @@ mod cluster;
 mod cookbook;
 mod copies;
 mod filters;
+mod inserts;
 mod laws;
 mod merge;
 mod patches;

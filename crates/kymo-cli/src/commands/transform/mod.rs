@@ -22,8 +22,9 @@ use crate::ui::{Ui, of};
 /// Make a new trace out of a trace with a script
 ///
 /// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH and UPDATE change objects,
-/// SCALE makes more or fewer pods, STRETCH and SHIFT move time. Conditions are SQL, as in `kymo
-/// query`. docs/transform.md tells what each statement does, and which do not run yet.
+/// SCALE makes more or fewer of what is there, STRETCH and SHIFT move time, MERGE, REPEAT and INSERT
+/// add events. Conditions are SQL, as in `kymo query`. docs/transform.md tells what each statement
+/// does.
 ///
 /// With --dry-run, or `EXPLAIN` before a statement, it is told what statements would do, and no trace
 /// is made. The trace is never changed. The same trace, script and seed give the same bytes.
