@@ -13,11 +13,13 @@ mod column;
 mod defaults;
 mod distribution;
 mod error;
+mod fit;
 mod manifest;
 mod node;
 mod order;
 mod order_of_rows;
 mod pod;
+mod profile;
 mod progress;
 mod random;
 mod story;
@@ -28,9 +30,11 @@ pub use arrival::Arrival;
 pub use column::column;
 pub use distribution::Distribution;
 pub use error::Error;
+pub use fit::{Distance, fit};
 pub use manifest::{Manifest, read_text};
 pub use order::{
     Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, With, WorkloadOrder,
 };
+pub use profile::Profile;
 pub use progress::{Progress, Unwatched};
 pub use trace::{Rows, Synthesis};

@@ -30,5 +30,5 @@ mod transform;
 pub use error::Error;
 pub use preview::{Change, Counted, Difference, Kept, Preview, StatementPreview};
 pub use progress::{Progress, Unwatched};
-pub use synth::{Synth, SynthReport};
+pub use synth::{Distance, Fitted, Synth, SynthReport, fit};
 pub use transform::{Report, Transform};

@@ -1,15 +1,17 @@
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kymo_query::Parameter;
-use kymo_transform::{Progress, Synth};
+use kymo_transform::{Distance, Progress, Synth};
 use tokio_util::sync::CancellationToken;
 
 use super::query::{given_once, parameter};
 use super::transform::Rows;
 use super::transform::script::ScriptText;
+use crate::answer::NewFile;
 use crate::command_error::CommandError;
 use crate::environment;
 use crate::signal::cancel_on_signal;
@@ -34,7 +36,10 @@ pub(crate) struct SynthArgs {
     /// The value of `$NAME` in the statements, in place of the one that the script says
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Parameter)>,
-    /// The trace to make, one `.parquet` file; must not exist
+    /// Write a script that makes the like of this trace instead, and say how like it is
+    #[arg(long, value_name = "TRACE", conflicts_with_all = ["files", "statements", "parameters"])]
+    fit: Option<PathBuf>,
+    /// The trace to make, one `.parquet` file, or with `--fit` the script; must not exist
     #[arg(short, long, value_name = "TRACE")]
     output: PathBuf,
     /// What is drawn depends on this number [default: 0]
@@ -44,6 +49,9 @@ pub(crate) struct SynthArgs {
 
 /// Makes a trace; SIGINT and SIGTERM end it without an output.
 pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError> {
+    if let Some(trace) = &args.fit {
+        return fit(ui, trace, args).await;
+    }
     let parameters = given_once(&args.parameters)?;
     let text = ScriptText::read(&args.files, &args.statements, &parameters)?;
     let script = text.parse()?;
@@ -76,4 +84,39 @@ pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError>
     let written = of(report.summary.rows, "event");
     ui.message(&format!("wrote {written} to `{}`", args.output.display()));
     Ok(())
+}
+
+/// Writes a script that makes the like of a trace.
+async fn fit(ui: &Ui, trace: &Path, args: &SynthArgs) -> Result<(), CommandError> {
+    let file = NewFile::create(&args.output)?;
+    let fitted = kymo_transform::fit(trace, args.seed.unwrap_or_default())
+        .await
+        .map_err(|error| CommandError::of_transform(&error))?;
+    let mut writer = file.writer()?;
+    let written = writer.write_all(fitted.text.as_bytes());
+    let written = written.and_then(|()| writer.flush());
+    written.map_err(|error| CommandError::environment("cannot write").caused_by(&error))?;
+    file.finish()?;
+    tell(ui, &fitted.distance);
+    Ok(())
+}
+
+/// Says how far apart a trace and what was made after it are.
+fn tell(ui: &Ui, distance: &Distance) {
+    for (kind, recorded, made) in &distance.counts {
+        ui.message(&format!(
+            "{kind}: {} recorded, {made} made",
+            of(*recorded, "event")
+        ));
+    }
+    for (what, found) in [
+        ("startup", distance.startup),
+        ("lifetime", distance.lifetime),
+    ] {
+        if let Some(found) = found {
+            ui.message(&format!(
+                "{what} of pods: Kolmogorov-Smirnov distance {found:.3}"
+            ));
+        }
+    }
 }

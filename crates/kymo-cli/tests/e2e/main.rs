@@ -22,4 +22,6 @@ mod plane;
 mod recorder;
 mod recording;
 mod resources;
+#[cfg(feature = "query")]
+mod synth;
 mod work;

@@ -2,9 +2,11 @@
 
 mod beside;
 mod call;
+mod fit;
 mod plan;
 mod run;
 
 pub(crate) use beside::beside;
 pub(crate) use call::{check_arrival, check_distribution};
+pub use fit::{Distance, Fitted, fit};
 pub use run::{Synth, SynthReport};

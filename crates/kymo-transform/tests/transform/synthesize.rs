@@ -2,7 +2,7 @@ use std::path::Path;
 
 use kymo_query::Parameter;
 use kymo_transform::language::Script;
-use kymo_transform::{Error, Synth, Transform};
+use kymo_transform::{Error, Synth, Transform, fit};
 
 use crate::workbench::{ask, rollout, runtime, violations};
 
@@ -117,6 +117,27 @@ fn the_scenarios_run_at_a_reduced_size() {
         path.extension().is_some_and(|extension| extension == "sql")
     });
     assert_eq!(scripts.count(), scenarios.len());
+}
+
+#[test]
+fn a_fitted_script_makes_the_workloads_of_a_trace_again() {
+    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), "a.parquet", &fitted.text, 3).unwrap();
+    assert_eq!(violations(&made), Vec::<String>::new());
+    let workloads = "SELECT kind, namespace, name FROM events
+        WHERE kind IN ('Deployment', 'Job') AND type = 'ADDED' ORDER BY kind";
+    let expected = [
+        "Deployment | shop | checkout",
+        "Job | shop | settle-accounts",
+    ];
+    assert_eq!(ask(&made, workloads), expected);
+    let nodes = "SELECT count(DISTINCT uid) FROM events WHERE kind = 'Node'";
+    assert_eq!(ask(&made, nodes), ask(&rollout(), nodes));
+    let counts = &fitted.distance.counts;
+    let job = counts.iter().find(|(kind, ..)| kind == "Job").unwrap();
+    assert!(job.1 == 7 && job.2 > 2, "{job:?}");
+    assert!(fitted.distance.startup.is_some());
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! What `kymo synth` makes up is what a real API server takes.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use kymo_model::EventType;
+use serde_json::{Value, json};
+
+use crate::plane::on_shared_plane;
+use crate::recording::Recording;
+
+/// One of each kind.
+const SCRIPT: &str = r"
+SYNTHESIZE TIME '2m';
+SYNTHESIZE NODES 3 NAMED 'synth-{i}' LABELS {'topology.kubernetes.io/zone': cycle('a', 'b')} LEASES;
+SYNTHESIZE Deployment 'synth/web' AS $$
+kind: Deployment
+apiVersion: apps/v1
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      initContainers: [{name: init, image: 'init:1'}]
+      containers:
+      - name: app
+        image: 'web:1'
+        ports: [{containerPort: 8080}]
+        resources: {requests: {cpu: 100m}, limits: {memory: 64Mi}}
+        readinessProbe: {httpGet: {port: 8080}}
+---
+kind: Service
+apiVersion: v1
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+$$ EVENTS;
+SYNTHESIZE StatefulSet 'synth/db' AS $$
+kind: StatefulSet
+apiVersion: apps/v1
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: db, image: 'db:1', volumeMounts: [{name: data, mountPath: /data}]}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+$$;
+SYNTHESIZE DaemonSet 'synth/agent' AS $$
+kind: DaemonSet
+apiVersion: apps/v1
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {containers: [{name: agent, image: 'agent:1'}]}
+$$;
+SYNTHESIZE CronJob 'synth/tick' AS $$
+kind: CronJob
+apiVersion: batch/v1
+metadata: {name: tick}
+spec:
+  schedule: '* * * * *'
+  jobTemplate: {spec: {template: {spec: {containers: [{name: tick, image: 'tick:1'}]}}}}
+$$ RUNTIME constant('5s');
+SYNTHESIZE Job 'synth/train' AS $$
+kind: Job
+apiVersion: batch/v1
+metadata: {name: train}
+spec: {completions: 2, parallelism: 2, completionMode: Indexed, template: {spec: {containers: [{name: t, image: 't:1'}]}}}
+$$ RUNTIME constant('5s');
+SYNTHESIZE Pod 'synth/probe' AS '{kind: Pod, apiVersion: v1, spec: {containers: [{name: p, image: p}]}}';
+";
+
+/// Takes away what a server gives an object itself: whoever creates one leaves it out.
+fn as_a_user_has_it(mut object: Value) -> Value {
+    let kind = object["kind"].clone();
+    let members = object.as_object_mut().expect("an object");
+    members.remove("status");
+    let metadata = members["metadata"].as_object_mut().expect("metadata");
+    for name in ["uid", "resourceVersion", "creationTimestamp", "generation"] {
+        metadata.remove(name);
+    }
+    if kind == "Job" {
+        // The selector of a Job names the uid that the server gave it.
+        let spec = members["spec"].as_object_mut().expect("a spec");
+        spec.remove("selector");
+        let labels = spec["template"]["metadata"]["labels"].as_object_mut();
+        labels
+            .expect("labels")
+            .retain(|label, _| !label.contains("controller-uid") && !label.contains("job-name"));
+    }
+    if kind == "Service" {
+        let spec = members["spec"].as_object_mut().expect("a spec");
+        spec.remove("clusterIP");
+        spec.remove("clusterIPs");
+    }
+    object
+}
+
+#[test]
+fn an_api_server_takes_an_object_of_each_kind_that_is_made_up() {
+    on_shared_plane("synthesized_objects", async |shared| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("made.parquet");
+        let status = Command::new(env!("CARGO_BIN_EXE_kymo"))
+            .args(["synth", "--quiet", "-e", SCRIPT, "-o"])
+            .arg(&out)
+            .status()
+            .expect("kymo runs");
+        assert!(status.success());
+        let made = Recording::read(&out);
+        let api = shared.plane.api();
+        for (path, object) in [
+            (
+                "/api/v1/namespaces",
+                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "synth"}}),
+            ),
+            (
+                "/api/v1/namespaces/synth/serviceaccounts",
+                json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}),
+            ),
+        ] {
+            // A controller may have been faster.
+            api.create(path, &object).await.ok();
+        }
+        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+        for row in &made.rows {
+            let resource = &made.feeds[&row.event.feed].resource;
+            let is_sample = taken.get(&resource.kind).is_none_or(|count| *count < 5);
+            let is_there = ["synth", "kube-node-lease"].contains(&row.event.key.name.as_str());
+            if row.event.event_type != EventType::Added || !is_sample || is_there {
+                continue;
+            }
+            let version = resource.api_version();
+            let root = if resource.group.is_empty() {
+                "api"
+            } else {
+                "apis"
+            };
+            let namespace = &row.event.key.namespace;
+            let scope = if namespace.is_empty() {
+                String::new()
+            } else {
+                format!("/namespaces/{namespace}")
+            };
+            let path = format!("/{root}/{version}{scope}/{}?dryRun=All", resource.resource);
+            let body = row.event.body.as_ref().expect("a body");
+            let object = as_a_user_has_it(serde_json::from_slice(body).expect("JSON"));
+            let answer = api.create(&path, &object).await;
+            assert!(answer.is_ok(), "{path}: {answer:?}\n{object}");
+            *taken.entry(resource.kind.clone()).or_default() += 1;
+        }
+        for kind in [
+            "ControllerRevision",
+            "CronJob",
+            "DaemonSet",
+            "Deployment",
+            "Event",
+            "Job",
+            "Lease",
+            "Node",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "Pod",
+            "ReplicaSet",
+            "Service",
+            "StatefulSet",
+        ] {
+            assert!(taken.contains_key(kind), "no {kind} in {taken:?}");
+        }
+    });
+}
