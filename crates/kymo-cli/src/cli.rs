@@ -107,7 +107,8 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
         #[cfg(feature = "query")]
         Command::Transform(args) => block_on(commands::transform::transform(ui, &args)),
         #[cfg(feature = "query")]
-        Command::Anonymize(args) => commands::anonymize::anonymize(ui, &args),
+        Command::Anonymize(args) => block_on(commands::anonymize::anonymize(ui, &args)),
+        #[cfg(feature = "query")]
         Command::Synth(args) => block_on(commands::synth::synth(ui, &args)),
         Command::Check(args) => commands::check::check(ui, &args),
         Command::Repair(args) => commands::repair::repair(ui, &args),

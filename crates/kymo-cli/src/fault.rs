@@ -88,8 +88,8 @@ impl CommandError {
             | Error::Patch { .. }
             | Error::Update { .. }
             | Error::TimeOutOfRange { .. } => Kind::Usage,
-            Error::Object { .. } => Kind::Corrupt,
-            Error::Workspace { .. } | Error::Changed => Kind::Environment,
+            Error::Object { .. } | Error::Unparsable { .. } => Kind::Corrupt,
+            Error::Workspace { .. } | Error::Changed | Error::Anonymize { .. } => Kind::Environment,
             _ => Kind::Bug,
         };
         let told = Self::of(kind, error);
@@ -100,8 +100,35 @@ impl CommandError {
             | Error::Patch {
                 hint: Some(hint), ..
             } => told.hint(hint),
+            Error::Anonymize {
+                source: kymo_anonymize::Failure::TooManyNames { .. },
+                ..
+            } => told.hint("allow more with `--memory-limit`"),
             _ => told,
         }
+    }
+}
+
+impl From<kymo_anonymize::KeyError> for CommandError {
+    fn from(error: kymo_anonymize::KeyError) -> Self {
+        use kymo_anonymize::KeyError;
+        let told = Self::of(Kind::Usage, &error);
+        match &error {
+            KeyError::Readable { path, .. } => told.hint(format!(
+                "`chmod 600 {}`, and think about who may have read it",
+                path.display()
+            )),
+            KeyError::Short { .. } | KeyError::Form { .. } | KeyError::Weak { .. } => {
+                told.hint("`--new-key FILE` makes a good one")
+            }
+            _ => told,
+        }
+    }
+}
+
+impl From<kymo_anonymize::PolicyError> for CommandError {
+    fn from(error: kymo_anonymize::PolicyError) -> Self {
+        Self::of(Kind::Usage, &error)
     }
 }
 

@@ -80,6 +80,30 @@ pub enum Error {
         /// What the parser says.
         source: serde_json::Error,
     },
+    /// The text of an object is not JSON; nothing of it is told.
+    #[error("event {seq}: the object is not JSON at line {line}, column {column}")]
+    Unparsable {
+        /// The number of the event.
+        seq: u64,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+    },
+    /// An object could not be written as JSON.
+    #[error("event {seq}: the object could not be written")]
+    Unwritable {
+        /// The number of the event.
+        seq: u64,
+    },
+    /// An event could not be anonymized; nothing of it is told.
+    #[error("{}{source}", if *seq == 0 { String::new() } else { format!("event {seq}: ") })]
+    Anonymize {
+        /// The number of the event; 0 for what the trace says of itself.
+        seq: u64,
+        /// Why not.
+        source: kymo_anonymize::Failure,
+    },
     /// A time leaves the years 1677 to 2262.
     #[error(
         "event {seq}, {}: its time would be outside the years 1677 to 2262",
@@ -119,6 +143,13 @@ pub enum Error {
     /// The work was stopped.
     #[error("stopped")]
     Stopped,
+}
+
+impl Error {
+    /// Says at which event anonymizing failed.
+    pub(crate) fn anonymize(seq: u64) -> impl Fn(kymo_anonymize::Failure) -> Self {
+        move |source| Self::Anonymize { seq, source }
+    }
 }
 
 impl From<kymo_store::Error> for Error {

@@ -5,6 +5,7 @@
 //! it once, object by object, through a chain of steps (`step`), and writes the output. Rows that no
 //! statement names are handed on as they are.
 
+mod anonymize;
 mod copy;
 mod draft;
 mod error;
@@ -27,6 +28,7 @@ mod timelines;
 mod times;
 mod transform;
 
+pub use anonymize::{Anonymization, Anonymized};
 pub use error::Error;
 pub use preview::{Change, Counted, Difference, Kept, Preview, StatementPreview};
 pub use progress::{Progress, Unwatched};

@@ -22,7 +22,7 @@ use crate::sorted::{Sorted, Unordered};
 use crate::{Error, records, synth};
 
 /// Memory for rows that are sorted again, in bytes.
-const SPOOL_BYTES: usize = 96 << 20;
+pub(crate) const SPOOL_BYTES: usize = 96 << 20;
 
 /// A script to run on a trace.
 ///

@@ -23,7 +23,7 @@ fn the_help_of_kymo_is_known() {
       inspect      Show what is in a trace
       query        Answer a question about a trace in SQL
       transform    Make a new trace out of a trace with a script
-      anonymize    Search an anonymized trace for what identifies in the original
+      anonymize    Make a copy of a trace that tells nothing of where it came from
       synth        Make a trace of a cluster that never was
       check        Read every byte of a trace and say what is wrong
       repair       Copy all that is readable of a damaged trace into a new one

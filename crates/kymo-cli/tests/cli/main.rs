@@ -5,6 +5,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[cfg(feature = "query")]
+mod anonymize;
 mod environment;
 mod help;
 mod import;
