@@ -66,6 +66,7 @@ enum Command {
     Transform(commands::transform::TransformArgs),
     #[cfg(feature = "query")]
     Anonymize(commands::anonymize::AnonymizeArgs),
+    #[cfg(feature = "query")]
     Synth(commands::synth::SynthArgs),
     Check(commands::check::CheckArgs),
     Repair(commands::repair::RepairArgs),

@@ -104,7 +104,8 @@ impl Tokens {
     /// Takes a text that identifies, and the parts of it that would.
     pub(crate) fn add(&mut self, class: Class, text: &str, place: &dyn Fn() -> Place) {
         let text = text.trim();
-        if is_plain_value(&text.to_lowercase()) && !class.is_sure() {
+        let whole = text.to_lowercase();
+        if !class.is_sure() && (is_plain_value(&whole) || is_public(&whole)) {
             return;
         }
         self.add_one(class, text, place);
@@ -156,7 +157,9 @@ impl Tokens {
         if !class.is_sure() && (is_public(&token) || is_plain_value(&token)) {
             return;
         }
-        if token.len() < MIN_TOKEN_BYTES {
+        // Four hexadecimal digits are a part of every second uid.
+        let is_hex = token.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if token.len() < MIN_TOKEN_BYTES || token.len() == MIN_TOKEN_BYTES && is_hex {
             self.short.insert(token);
             return;
         }

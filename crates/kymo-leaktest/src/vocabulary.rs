@@ -24,7 +24,19 @@ pub(crate) fn is_public(token: &str) -> bool {
         host.strip_suffix(domain)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     });
-    is_public_host && path.split(['-', '.', '_']).all(is_word)
+    // The name of an APIService: a version and a group.
+    let is_version = |word: &str| {
+        word.strip_prefix('v')
+            .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let (version, group) = token.split_once('.').unwrap_or_default();
+    if is_version(version) && WORDS.contains(group) {
+        return true;
+    }
+    is_public_host
+        && path
+            .split(['-', '.', '_'])
+            .all(|word| is_word(word) || word.len() < 4)
 }
 
 /// Tells whether a token is one public word or empty.
@@ -50,6 +62,8 @@ mod tests {
     #[case("kube-system", true)]
     #[case("topology.kubernetes.io/zone", true)]
     #[case("system:masters", true)]
+    #[case("v1beta1.policy", true)]
+    #[case("v1.zebra", false)]
     #[case("system:node:worker-7", false)]
     #[case("acme.kubernetes.io/checkout", false)]
     #[case("notkubernetes.io/name", false)]

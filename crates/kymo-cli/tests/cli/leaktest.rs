@@ -21,3 +21,25 @@ fn one_trace_alone_cannot_be_verified() {
     let output = env.run(["anonymize", "--verify", "edge.kymo"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
+
+#[test]
+fn nothing_survives_of_the_shipped_recording() {
+    let env = TestEnv::with_trace();
+    let trace = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fixtures/rollout.parquet"
+    );
+    let output = env.run([
+        "anonymize",
+        trace,
+        "-o",
+        "shared.parquet",
+        "--new-key",
+        "key",
+    ]);
+    assert!(output.status.success(), "{output:?}");
+    let output = env.run(["anonymize", "--verify", trace, "shared.parquet"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.starts_with("nothing survived: "), "{text}");
+}
