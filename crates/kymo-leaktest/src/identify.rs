@@ -153,7 +153,7 @@ impl Identifier {
 fn child(role: Role, key: &str, value: &Value) -> Role {
     match role {
         Role::Env if key == "value" => return Role::List(Class::Env),
-        Role::Env if key == "name" => return Role::List(Class::Name),
+        Role::Env if key == "name" => return Role::List(Class::Env),
         Role::Map(_) | Role::List(_) => return role,
         Role::Plain | Role::Env => {}
     }

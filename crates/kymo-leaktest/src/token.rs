@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::leak::Place;
-use crate::vocabulary::{is_public, is_word};
+use crate::vocabulary::{is_phrase, is_public, is_word};
 
 /// What a token identifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,14 @@ impl Class {
     /// Whether a token of it counts even if its words are public.
     fn is_sure(self) -> bool {
         matches!(self, Self::Secret | Self::Email | Self::Ip | Self::Id)
+    }
+
+    /// Whether people and programs write it in words of the API: options, variables, keys.
+    fn is_phrased(self) -> bool {
+        matches!(
+            self,
+            Self::Env | Self::Argument | Self::Data | Self::Annotation | Self::Custom
+        )
     }
 
     /// Whether its words are split at hyphens.
@@ -155,6 +163,9 @@ impl Tokens {
             return;
         }
         if !class.is_sure() && (is_public(&token) || is_plain_value(&token)) {
+            return;
+        }
+        if class.is_phrased() && is_phrase(&token) {
             return;
         }
         // Four hexadecimal digits are a part of every second uid.

@@ -33,6 +33,13 @@ pub(crate) fn is_public(token: &str) -> bool {
     if is_version(version) && WORDS.contains(group) {
         return true;
     }
+    // What a controller of every cluster owns, such as the token of its service account.
+    if let Some((name, what)) = token.rsplit_once('-')
+        && WORDS.contains(what)
+        && NAMES.contains(name)
+    {
+        return true;
+    }
     is_public_host
         && path
             .split(['-', '.', '_'])
@@ -42,6 +49,13 @@ pub(crate) fn is_public(token: &str) -> bool {
 /// Tells whether a token is one public word or empty.
 pub(crate) fn is_word(token: &str) -> bool {
     token.is_empty() || WORDS.contains(token)
+}
+
+/// Tells whether a text is made of public words alone: an option, a variable, a path.
+pub(crate) fn is_phrase(token: &str) -> bool {
+    token
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .all(|word| is_word(word) || word.len() < 3)
 }
 
 /// Of what begins with `system:`, people's words stand behind two prefixes alone.
@@ -64,6 +78,8 @@ mod tests {
     #[case("system:masters", true)]
     #[case("v1beta1.policy", true)]
     #[case("v1.zebra", false)]
+    #[case("job-controller-token", true)]
+    #[case("zebra-token", false)]
     #[case("system:node:worker-7", false)]
     #[case("acme.kubernetes.io/checkout", false)]
     #[case("notkubernetes.io/name", false)]
