@@ -150,7 +150,7 @@ impl Story<'_> {
         match offset {
             Some(offset) => {
                 let delay = begin.saturating_add(offset).saturating_sub(now).max(0);
-                self.surely_after(delay + MILLI, Action::ArrivePod(set));
+                self.surely_after(delay, Action::ArrivePod(set));
             }
             None => own.pending = 0,
         }
@@ -578,7 +578,8 @@ impl Story<'_> {
         let (plain, pods) = (own.plain, own.active.clone());
         self.remove(plain)?;
         for (place, pod) in pods.into_iter().enumerate() {
-            self.delete_pod(pod, 50 * MILLI + 200_000 * place as i64);
+            let delay = 50 * MILLI + 200_000 * place as i64;
+            self.surely_after(delay, Action::Pod(pod, crate::pod::Step::Terminating));
         }
         self.delete_ended(set);
         Ok(())
