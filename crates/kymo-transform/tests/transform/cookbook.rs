@@ -276,6 +276,8 @@ fn every_recipe_says_what_it_answers_and_which_queries_read_it() {
     }
 }
 
+/// The trace of the examples; commands of documents are run.
+const TRACE: &str = "fixtures/rollout.parquet";
 const BEGIN: &str = "<!-- recipes -->\n";
 const END: &str = "<!-- end of recipes -->";
 
@@ -295,7 +297,7 @@ fn the_page_shows_every_recipe() {
             .collect();
         write!(
             shown,
-            "\n## {}\n\n{}\n\n```sql\n{}\n```\n```console\n$ kymo transform TRACE -f {}",
+            "\n## {}\n\n{}\n\n```sql\n{}\n```\n```console\n$ kymo transform {TRACE} -f {}",
             header(&text, "Question"),
             header(&text, "Assumes"),
             script.join("\n"),
@@ -315,7 +317,12 @@ fn the_page_shows_every_recipe() {
             String::new()
         };
         let read = header(&text, "Read with");
-        write!(shown, " -o OUT{from}\n```\n\nRead it with {read}\n").unwrap();
+        write!(
+            shown,
+            " -o {}.parquet{from}\n```\n\nRead it with {read}\n",
+            recipe.name
+        )
+        .unwrap();
     }
     let (before, rest) = page.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
