@@ -116,7 +116,7 @@ impl Tokens {
         if !class.is_sure() && (is_plain_value(&whole) || is_public(&whole)) {
             return;
         }
-        self.add_one(class, text, place);
+        self.add_one(class, text, class.is_sure(), place);
         if class == Class::Secret {
             return;
         }
@@ -126,10 +126,10 @@ impl Tokens {
             if piece.is_empty() {
                 continue;
             }
-            self.add_one(class, piece, place);
+            self.add_one(class, piece, false, place);
             if class.has_words() {
                 for label in piece.split('.') {
-                    self.add_one(class, label, place);
+                    self.add_one(class, label, false, place);
                     self.add_runs(class, label, place);
                 }
             }
@@ -147,12 +147,13 @@ impl Tokens {
                 if run.len() < words.len() && is_public {
                     continue;
                 }
-                self.add_one(class, &run.join("-"), place);
+                self.add_one(class, &run.join("-"), false, place);
             }
         }
     }
 
-    fn add_one(&mut self, class: Class, token: &str, place: &dyn Fn() -> Place) {
+    /// Takes one token; of one that is not sure, plain values and public names are none.
+    fn add_one(&mut self, class: Class, token: &str, is_sure: bool, place: &dyn Fn() -> Place) {
         let mut end = token.len().min(MAX_TOKEN_BYTES);
         while !token.is_char_boundary(end) {
             end -= 1;
@@ -162,7 +163,7 @@ impl Tokens {
         if token.is_empty() || self.found.contains_key(&token) {
             return;
         }
-        if !class.is_sure() && (is_public(&token) || is_plain_value(&token)) {
+        if is_word(&token) || !is_sure && (is_public(&token) || is_plain_value(&token)) {
             return;
         }
         if class.is_phrased() && is_phrase(&token) {

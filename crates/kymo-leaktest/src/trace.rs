@@ -50,7 +50,7 @@ fn row_tokens(identifier: &mut Identifier, trace: &Trace, seq: u64, event: &Even
             identifier.text(here, Class::User, "impersonated_username", user);
         }
         for ip in &request.source_ips {
-            identifier.text(here, Class::Ip, "source_ips", ip);
+            identifier.shapes("source_ips", &Value::String(ip.clone()));
         }
         identifier.text(here, Class::Id, "audit_id", &request.audit_id);
     }

@@ -58,11 +58,17 @@ pub(crate) fn is_phrase(token: &str) -> bool {
         .all(|word| is_word(word) || word.len() < 3)
 }
 
-/// Of what begins with `system:`, people's words stand behind two prefixes alone.
+/// Of what begins with `system:`, people's words stand behind the prefixes of accounts and nodes alone.
 fn is_role(token: &str) -> bool {
-    !token.starts_with("system:serviceaccount:")
-        && !token.starts_with("system:node:")
-        && !token.starts_with("system:serviceaccounts:")
+    let of_accounts = token
+        .strip_prefix("system:serviceaccount:")
+        .or_else(|| token.strip_prefix("system:serviceaccounts:"));
+    match of_accounts {
+        Some(account) => account
+            .split(':')
+            .all(|part| WORDS.contains(part) || NAMES.contains(part)),
+        None => !token.starts_with("system:node:"),
+    }
 }
 
 #[cfg(test)]
@@ -81,6 +87,8 @@ mod tests {
     #[case("job-controller-token", true)]
     #[case("zebra-token", false)]
     #[case("system:node:worker-7", false)]
+    #[case("system:serviceaccount:kube-system:replicaset-controller", true)]
+    #[case("system:serviceaccount:zebra:default", false)]
     #[case("acme.kubernetes.io/checkout", false)]
     #[case("notkubernetes.io/name", false)]
     #[case("checkout", false)]
