@@ -9,6 +9,7 @@ mod cron;
 mod deployment;
 mod event;
 mod job;
+mod letters;
 mod machine;
 mod object;
 mod pod;
@@ -27,6 +28,7 @@ use rand_chacha::ChaCha8Rng;
 use self::begin::Prepared;
 use self::cron::CronState;
 use self::deployment::Deployment;
+use self::letters::Letters;
 use self::queue::{Action, Queue};
 use self::set::Set;
 use crate::catalog::Catalog;
@@ -109,6 +111,7 @@ pub(crate) struct Story<'a> {
     daemons: Vec<u32>,
     /// The templates of the groups of `ReplicaSets`.
     templates: BTreeMap<u32, serde_json::Value>,
+    letters: Letters,
     rng: ChaCha8Rng,
 }
 
@@ -146,6 +149,7 @@ impl<'a> Story<'a> {
             claimed: BTreeSet::new(),
             daemons: Vec::new(),
             templates: BTreeMap::new(),
+            letters: Letters::default(),
             rng: seed.stream("story", 0),
         };
         story.prepare()?;

@@ -10,7 +10,6 @@ use crate::clock::{MILLI, SECOND};
 use crate::defaults::{as_object, object};
 use crate::order::{Placement, WorkloadOrder};
 use crate::pod::{Group, NameForm, Shape, Step};
-use crate::random::suffix;
 use crate::{Distribution, Error};
 
 /// A pod.
@@ -87,7 +86,7 @@ impl Story<'_> {
             _ => i64::MAX,
         };
         let fails = ends && rng.random::<f64>() < order.failures;
-        let letters = suffix(&mut rng);
+        let letters = self.letters.draw(birth.group, &mut rng)?;
         self.pods.push(Pod {
             group: birth.group,
             object,
