@@ -113,7 +113,7 @@ fn ctrl_c_leaves_a_line_and_cancels_a_statement() {
     );
     terminal.sees("\r\n");
     // The terminal must have left the mode in which keys are only keys.
-    sleep(Duration::from_millis(500));
+    sleep(Duration::from_secs(3));
     terminal.types("\x03");
     terminal.sees("Cancelled");
     terminal.sees(PROMPT);

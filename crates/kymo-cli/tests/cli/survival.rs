@@ -60,7 +60,7 @@ fn load(api: ScriptedApi) -> (Arc<AtomicBool>, tokio::task::JoinHandle<()>) {
 async fn until_watched(server: &ScriptedServer) {
     let watched = server.api();
     tokio::time::timeout(
-        Duration::from_secs(30),
+        Duration::from_mins(2),
         watched.until_watched("configmaps", 1),
     )
     .await

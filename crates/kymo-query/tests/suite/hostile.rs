@@ -78,18 +78,18 @@ fn dropping_an_answer_stops_the_thread_that_reads() {
     let mut answer = begin(&session, "SELECT name FROM events").unwrap();
     let first = RUNTIME.block_on(answer.next()).unwrap();
     assert!(first.is_ok());
-    counts.dropped.store(false, Ordering::Relaxed);
     drop(answer);
-    for _ in 0..200 {
-        if counts.dropped.load(Ordering::Relaxed) {
-            break;
+    // A part that was about to be opened may still be opened, and closed at once.
+    let mut read = usize::MAX;
+    for _ in 0..1_200 {
+        std::thread::sleep(Duration::from_millis(50));
+        let batches = counts.batches.load(Ordering::Relaxed);
+        if counts.open.load(Ordering::Relaxed) == 0 && batches == read {
+            return;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        read = batches;
     }
-    assert!(counts.dropped.load(Ordering::Relaxed), "it reads on");
-    let batches = counts.batches.load(Ordering::Relaxed);
-    std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(counts.batches.load(Ordering::Relaxed), batches);
+    panic!("it reads on");
 }
 
 #[test]

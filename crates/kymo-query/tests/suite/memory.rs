@@ -1,7 +1,7 @@
 //! A source that holds the story in memory, and misbehaves on demand.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::arrow::array::{
     ArrayRef, Int64Array, RecordBatch, StringArray, StringDictionaryBuilder,
@@ -35,7 +35,8 @@ pub(crate) enum Mischief {
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) batches: AtomicUsize,
-    pub(crate) dropped: AtomicBool,
+    /// Parts that are being read.
+    pub(crate) open: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -227,6 +228,7 @@ struct Planned {
 
 impl Part for Planned {
     fn open(&self, _: &kymo_query::Counts) -> Result<Batches, Error> {
+        self.counts.open.fetch_add(1, Ordering::Relaxed);
         Ok(Box::new(Opened {
             mischief: self.mischief,
             counts: Arc::clone(&self.counts),
@@ -278,6 +280,6 @@ impl Iterator for Opened {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        self.counts.dropped.store(true, Ordering::Relaxed);
+        self.counts.open.fetch_sub(1, Ordering::Relaxed);
     }
 }

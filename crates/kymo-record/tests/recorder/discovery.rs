@@ -41,7 +41,7 @@ async fn a_type_that_comes_changes_its_version_and_goes_is_followed() {
     define(&rig, "v2");
     let new_version = RequestMatch::any().path("/apis/acme.com/v2/widgets");
     tokio::time::timeout(
-        Duration::from_secs(20),
+        Duration::from_mins(2),
         rig.server.until_requested(&new_version, 1),
     )
     .await

@@ -178,7 +178,7 @@ async fn a_cut_leaves_out_the_end_mark_and_an_end_does_not() {
 async fn a_stall_keeps_the_connection_open_and_silent() {
     let stall = Fault::new("stall", at_line(1), Do::Stall(None));
     let (proxy, _origin) = proxy([stall]).await;
-    let got = get(&proxy, WATCH, Duration::from_millis(200)).await;
+    let got = get(&proxy, WATCH, Duration::from_secs(2)).await;
     assert_eq!(got.text(), LINES[0]);
     assert_eq!(got.end, Err(ErrorKind::TimedOut));
     assert_eq!(proxy.fired("stall"), 1);
@@ -283,7 +283,7 @@ async fn faults_before_the_answer_give_no_head_at_all() {
         Ok(()),
         Err(ErrorKind::TimedOut),
     ] {
-        let got = get(&proxy, WATCH, Duration::from_millis(200)).await;
+        let got = get(&proxy, WATCH, Duration::from_secs(2)).await;
         assert_eq!((got.head.as_str(), got.end), ("", end));
     }
     assert_eq!(proxy.unfired(), [""; 0]);
