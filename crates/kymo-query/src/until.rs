@@ -109,10 +109,16 @@ fn until(filter: &Filter, needed: Option<&BTreeSet<Column>>) -> Option<Until> {
         (resolve_to_scan(&window.input, &column)? == "ts").then_some(ts)
     });
     let ts = times.min()?;
+    let ends = |conjunct| end_bound(conjunct).filter(|bound| is_end(filter, window, bound.column));
     // Whether an event after the time is there at all makes no difference to these.
-    let others = conjuncts
+    let others = conjuncts.iter().filter(|conjunct| {
+        let bound = ends(conjunct);
+        bound.is_none_or(|bound| bound.after > ts.0)
+    });
+    let leaves_replaced_out = conjuncts
         .iter()
-        .filter(|conjunct| !ends_after(conjunct, ts));
+        .filter_map(|conjunct| ends(conjunct))
+        .any(|bound| bound.after >= ts.0);
     let mut used: BTreeSet<Column> = others
         .flat_map(|conjunct| conjunct.column_refs())
         .cloned()
@@ -129,6 +135,7 @@ fn until(filter: &Filter, needed: Option<&BTreeSet<Column>>) -> Option<Until> {
     Some(Until {
         ts,
         ends: !used.iter().all(is_of_row),
+        only_last: leaves_replaced_out && is_by_object(window),
     })
 }
 
@@ -153,31 +160,96 @@ fn not_after(expr: &Expr) -> Option<(&Column, Timestamp)> {
     Some((column, Timestamp(ns)))
 }
 
-/// `column IS NULL OR column > time`, with this time or a later one: true of every version that an
-/// event after the time ends, and of those that none ends.
-fn ends_after(expr: &Expr, ts: Timestamp) -> bool {
+/// `column IS NULL OR column > after`, in nanoseconds.
+struct EndBound<'a> {
+    column: &'a Column,
+    after: i64,
+}
+
+/// Reads a condition that is true of every version that ends after a time, and of those that do not
+/// end.
+fn end_bound(expr: &Expr) -> Option<EndBound<'_>> {
     let Expr::BinaryExpr(BinaryExpr {
         left,
         op: Operator::Or,
         right,
     }) = expr
     else {
-        return false;
+        return None;
     };
     let (Expr::IsNull(null), Expr::BinaryExpr(later)) = (left.as_ref(), right.as_ref()) else {
-        return false;
+        return None;
     };
     let BinaryExpr { left, op, right } = later;
     let Expr::Literal(ScalarValue::TimestampNanosecond(Some(ns), _), _) = right.as_ref() else {
-        return false;
+        return None;
     };
-    matches!(null.as_ref(), Expr::Column(_))
-        && left == null
-        && match op {
-            Operator::Gt => *ns <= ts.0,
-            Operator::GtEq => *ns <= ts.0.saturating_add(1),
-            _ => false,
+    let after = match op {
+        Operator::Gt => *ns,
+        Operator::GtEq => ns.checked_sub(1)?,
+        _ => return None,
+    };
+    match null.as_ref() {
+        Expr::Column(column) if left == null => Some(EndBound { column, after }),
+        _ => None,
+    }
+}
+
+/// Tells whether a column is the time of the next event.
+fn is_end(filter: &Filter, window: &Window, column: &Column) -> bool {
+    let made = || {
+        let column = resolve(&filter.input, column)?;
+        let place = window.schema.maybe_index_of_column(&column)?;
+        let own = window.input.schema().fields().len();
+        let Expr::WindowFunction(function) =
+            unaliased(window.window_expr.get(place.checked_sub(own)?)?)
+        else {
+            return None;
+        };
+        match function.params.args.as_slice() {
+            [Expr::Column(column)] => resolve_to_scan(&window.input, column),
+            _ => None,
         }
+    };
+    made().is_some_and(|name| name == "ts")
+}
+
+/// Tells whether a window takes no two objects of a resource together, whatever their uids, nor of
+/// two resources, if the events are not of one.
+fn is_by_object(window: &Window) -> bool {
+    let is_of_one_resource = is_of_one_resource(&window.input);
+    window.window_expr.iter().all(|expr| {
+        let Expr::WindowFunction(function) = unaliased(expr) else {
+            return false;
+        };
+        let parts = function.params.partition_by.iter();
+        let apart: BTreeSet<String> = parts
+            .filter_map(|expr| match expr {
+                Expr::Column(column) => resolve_to_scan(&window.input, column),
+                _ => None,
+            })
+            .collect();
+        let has = |name: &str| apart.contains(name);
+        APART.into_iter().all(has) && has("namespace") && (is_of_one_resource || has("resource"))
+    })
+}
+
+/// Tells whether all rows of a scan below names and filters are of one resource.
+fn is_of_one_resource(plan: &LogicalPlan) -> bool {
+    let is_resource =
+        |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == "resource");
+    match plan {
+        LogicalPlan::TableScan(scan) => scan.filters.iter().any(|filter| {
+            let Expr::BinaryExpr(BinaryExpr { left, op, right }) = filter else {
+                return false;
+            };
+            *op == Operator::Eq && is_resource(left) && matches!(right.as_ref(), Expr::Literal(..))
+        }),
+        LogicalPlan::Projection(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Filter(_) => {
+            plan.inputs().into_iter().all(is_of_one_resource)
+        }
+        _ => false,
+    }
 }
 
 fn window_below(plan: &LogicalPlan) -> Option<&Window> {
@@ -294,7 +366,9 @@ fn with_until(scan: TableScan, until: Until) -> Result<Transformed<LogicalPlan>>
     let provider = source_as_provider(&scan.source)?;
     let table = provider.downcast_ref::<EventsTable>();
     // A node above may have said already that nobody sees when versions ended.
-    let is_known = |known: Until| known.ts == until.ts && known.ends <= until.ends;
+    let is_known = |known: Until| {
+        known.ts == until.ts && known.ends <= until.ends && known.only_last >= until.only_last
+    };
     let Some(table) = table.filter(|table| {
         keeps_objects && scan.fetch.is_none() && !table.until().is_some_and(is_known)
     }) else {

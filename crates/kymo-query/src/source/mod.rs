@@ -105,6 +105,9 @@ pub struct Until {
     /// The ends of versions are shown. Otherwise a row after the time may as well be missing, if
     /// all later rows of its object are.
     pub ends: bool,
+    /// Of an object, only the last version that began by then is of interest. A row not after the
+    /// time may be missing if the next one of its object is not after it either.
+    pub only_last: bool,
 }
 
 /// A planned scan.

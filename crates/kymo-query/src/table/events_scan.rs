@@ -232,6 +232,9 @@ impl DisplayAs for EventsExec {
                 "until"
             };
             write!(f, "{separator}{what}={}", until.ts)?;
+            if until.only_last {
+                write!(f, "{separator}versions=last")?;
+            }
         }
         if let Some(limit) = self.request.limit {
             write!(f, "{separator}limit={limit}")?;

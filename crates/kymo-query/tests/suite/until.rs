@@ -10,47 +10,57 @@ use crate::random::{Layout, change, write};
 use crate::rows::run;
 use crate::{story, traces};
 
-/// Questions that keep versions which began before `TIME`, and whether they show when those ended.
-const QUESTIONS: [(&str, bool); 9] = [
+/// Questions that keep versions which began before `TIME`; whether they show when those ended, and
+/// whether they need only the last version of each object.
+const QUESTIONS: [(&str, bool, bool); 9] = [
     (
         "SELECT seq, name, object -> 'spec' ->> 'node' FROM versions \
          WHERE valid_from <= TIME AND (valid_to IS NULL OR valid_to > TIME) ORDER BY seq",
         false,
+        true,
     ),
     (
         "SELECT seq, ts, valid_to, ended_by, object FROM (SELECT *, valid_from AS ts FROM versions) \
          WHERE ts <= TIME AND (valid_to IS NULL OR valid_to > TIME) ORDER BY seq",
+        true,
         true,
     ),
     (
         "SELECT seq, object FROM versions WHERE valid_from < TIME AND kind = 'Pod' \
          AND (valid_to IS NULL OR valid_to >= TIME) ORDER BY seq",
         false,
+        true,
     ),
     (
         "SELECT seq, valid_to FROM versions WHERE TIME > valid_from AND name LIKE '%-1' ORDER BY seq",
         true,
+        false,
     ),
     (
         "SELECT resource, count(*) FROM versions WHERE valid_from <= TIME AND ended_by IS NULL \
          GROUP BY resource ORDER BY resource",
         true,
+        false,
     ),
     (
         "SELECT seq FROM versions WHERE valid_from <= TIME AND (valid_to IS NULL OR valid_to >= TIME) ORDER BY seq",
+        false,
         false,
     ),
     (
         "SELECT count(*), max(valid_from), min(phase) FROM pods AS OF TIME",
         false,
+        true,
     ),
     (
         "SELECT a.name, a.resource_version, b.resource_version FROM pods AS OF TIME a JOIN pods AS OF TIME b \
          USING (name, uid) ORDER BY 1, 2, 3",
         false,
+        true,
     ),
     (
         "SELECT p.name, p.valid_to FROM pods AS OF TIME p ORDER BY p.name, p.valid_from, p.valid_to",
+        true,
         true,
     ),
 ];
@@ -77,7 +87,7 @@ fn random_times_have_the_answers_that_a_full_read_gives() {
                 };
                 let traces = [("t".into(), write(&folder, layout, &changes))];
                 let session = QuerySession::open(&traces, limits).unwrap();
-                for (place, (question, _)) in QUESTIONS.iter().enumerate() {
+                for (place, (question, _, _)) in QUESTIONS.iter().enumerate() {
                     let time = format!("TIMESTAMPTZ '{}'", story::at(times[place % times.len()]));
                     // What is not known when a query is planned leaves nothing out.
                     let unknown = format!("(SELECT max({time}) FROM feeds)");
@@ -98,7 +108,7 @@ fn explain_says_up_to_which_time_events_are_read() {
     let story = traces::half_sealed("story");
     let session = QuerySession::open(&[story.named()], Limits::default()).unwrap();
     let time = "TIMESTAMPTZ '2026-11-21T02:00:02Z'";
-    for (question, ends) in QUESTIONS {
+    for (question, ends, only_last) in QUESTIONS {
         let sql = format!("EXPLAIN {}", question.replace("TIME", time));
         let plan = run(&session, &sql).unwrap().join("\n");
         let at = |word: &str| format!("{word}=2026-11-21T02:00:0");
@@ -108,6 +118,7 @@ fn explain_says_up_to_which_time_events_are_read() {
             ("until", "until_ended_after")
         };
         assert!(plan.contains(&at(word)), "{sql}: {plan}");
+        assert_eq!(plan.contains("versions=last"), only_last, "{sql}: {plan}");
         assert!(!plan.contains(&format!(" {}", at(other))), "{sql}: {plan}");
     }
 }
@@ -139,4 +150,49 @@ fn windows_that_look_further_than_the_next_event_read_everything() {
         FROM events WHERE type <> 'MODIFIED') WHERE ts <= TIMESTAMPTZ '2026-11-21T02:00:02Z' AND next IS NULL";
     let plan = run(&session, sql).unwrap().join("\n");
     assert!(!plan.contains("until"), "{plan}");
+}
+
+#[test]
+fn versions_that_another_one_replaced_are_read_unless_windows_go_by_object_and_ends_are_asked_for()
+{
+    let session = QuerySession::open(&[traces::sealed("story").named()], Limits::default());
+    let session = session.unwrap();
+    let time = "TIMESTAMPTZ '2026-11-21T02:00:02Z'";
+    let by_object = "api_group, resource, namespace, name, uid";
+    let by_name = "api_group, namespace, name, uid";
+    for (apart, next, filter, end, only_last) in [
+        (by_object, "lead(ts)", "", "next > TIME", true),
+        (by_name, "lead(ts)", "", "next > TIME", false),
+        (
+            by_name,
+            "lead(ts)",
+            "WHERE resource = 'pods'",
+            "next > TIME",
+            true,
+        ),
+        (
+            by_name,
+            "lead(ts)",
+            "WHERE kind = 'Pod'",
+            "next > TIME",
+            false,
+        ),
+        (
+            by_object,
+            "lead(ts)",
+            "",
+            "next > TIME - INTERVAL '1 ms'",
+            false,
+        ),
+        (by_object, "lead(created)", "", "next > TIME", false),
+    ] {
+        let sql = format!(
+            "EXPLAIN SELECT seq FROM (SELECT seq, ts, {next} OVER (PARTITION BY {apart} ORDER BY seq) AS next \
+             FROM events {filter}) WHERE ts <= TIME AND (next IS NULL OR {end})"
+        )
+        .replace("TIME", time);
+        let plan = run(&session, &sql).unwrap().join("\n");
+        assert!(plan.contains("until"), "{sql}: {plan}");
+        assert_eq!(plan.contains("versions=last"), only_last, "{sql}: {plan}");
+    }
 }

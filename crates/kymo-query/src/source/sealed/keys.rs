@@ -65,7 +65,7 @@ pub(in super::super) fn matching(
         && !rows.is_empty()
         // Events of an object are told apart by their kind, which may be in bodies.
         && !unit.segment.has_unknown_kinds()
-        && last.is_none_or(|last| last > until.ts)
+        && (until.only_last || last.is_none_or(|last| last > until.ts))
     {
         counts.rows.add(rows.len());
         rows = needed_until(unit, &rows, until)?;
@@ -116,30 +116,41 @@ const OBJECT: [&str; 6] = [
 
 /// Keeps the rows that are not after a time, and after each of them one more: it may be the next of
 /// the same object. The last row before the time may also be in an earlier segment; what may follow
-/// it here is the first row of its object.
+/// it here is the first row of its object. Where only last versions are needed, a row that the next
+/// one of its object replaces by the time is left out.
 fn needed_until(unit: &Unit, rows: &RowRanges, until: Until) -> Result<RowRanges, SegmentError> {
+    let tells_objects = until.only_last || !unit.segment.is_first;
     let mut columns = vec!["ts"];
-    if !unit.segment.is_first {
+    if tells_objects {
         columns.extend(OBJECT);
     }
     // What stands before the first row is not known here.
     let mut follows = true;
     let reader = &unit.segment.reader;
-    let mut keep = Vec::with_capacity(rows.len());
+    let mut keep: Vec<bool> = Vec::with_capacity(rows.len());
     for batch in reader.columns(unit.group, Some(rows), &columns, BATCH_ROWS)? {
         let batch = batch?;
         let ts = batch.column_by_name("ts");
         let ts = ts.and_then(|ts| ts.as_primitive_opt::<TimestampNanosecondType>());
         let ts = ts.ok_or(SegmentError::Column { column: "ts" })?;
-        let begins = if unit.segment.is_first {
-            None
-        } else {
+        let begins = if tells_objects {
             Some(begins_object(&batch)?)
+        } else {
+            None
         };
         for (row, ts) in ts.values().iter().enumerate() {
             let begins = begins.as_ref();
+            // Of the first row of a batch it is not known, and held to be so.
             let begins = begins.is_some_and(|begins| row == 0 || begins.value(row - 1));
             let is_before = *ts <= until.ts.0;
+            if until.only_last
+                && is_before
+                && follows
+                && !begins
+                && let Some(replaced) = keep.last_mut()
+            {
+                *replaced = false;
+            }
             keep.push(is_before || follows || begins);
             follows = is_before;
         }
