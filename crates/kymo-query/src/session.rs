@@ -25,13 +25,13 @@ use tempfile::TempDir;
 
 use crate::answer::{Answer, Deadline};
 use crate::catalog::{CATALOG, OnlyCatalog, Traces, belongs};
-use crate::error::{Phase, translate};
+use crate::error::{Phase, see_text, translate};
 use crate::functions::JoinPlanner;
 use crate::memory::SharedMemory;
 use crate::object_stores::NoObjectStores;
 use crate::paths::{ObjectFunctions, ObjectPaths};
 use crate::source::{Source, TraceSource};
-use crate::statement::{Guard, Named, ReadStatement};
+use crate::statement::{Guard, Named, ReadStatement, tokenize};
 use crate::until::ReadUntil;
 use crate::wide_top::WideTop;
 use crate::{Error, Limits, Parameters, Span, functions, notes, relations, show_functions, table};
@@ -187,7 +187,10 @@ impl QuerySession {
             (Some(_), false) => self.change(&state, statement).await,
             _ => plan(&state, statement).await,
         };
-        let plan = planned.map_err(|error| translate(error, Phase::Planning))?;
+        let plan = planned.map_err(|error| {
+            let error = translate(error, Phase::Planning);
+            see_text(error, &tokenize(text).unwrap_or_default())
+        })?;
         let notes = notes::gaps(&plan);
         Ok((plan, notes))
     }

@@ -28,8 +28,8 @@ use crate::ui::Ui;
 /// standard input is no terminal, statements are read from there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct QueryArgs {
-    /// The trace, or several as NAME=TRACE; and then the statement, if it is not to be read
-    /// from elsewhere
+    /// The trace, or several as NAME=TRACE; and then the statement, or several with `;` between
+    /// them, if they are not to be read from elsewhere
     #[arg(value_name = "TRACE> <SQL", required_unless_present = "list")]
     arguments: Vec<OsString>,
     /// Read statements from this file; `-` is standard input
@@ -84,8 +84,8 @@ pub(crate) fn usage(program: &str) -> String {
 
 /// What is to be asked.
 enum Question {
-    /// One statement.
-    Statement(String),
+    /// The statements of an argument.
+    Text(String),
     /// A query that kymo ships, by name.
     Shipped(String),
     /// The statements of a file; `-` is standard input.
@@ -121,26 +121,27 @@ async fn answer(
 ) -> Result<(), CommandError> {
     let parameters = parameters(args)?;
     let mut hint = None;
-    let statement = match question {
-        Question::Statement(sql) => Statement::whole(sql),
+    let script = match question {
         Question::Shipped(name) => {
             hint = values_hint(&name, &parameters);
-            Statement::whole(shipped(&name)?)
+            Script::One(Statement::whole(shipped(&name)?))
         }
-        Question::Script(path) => match script(&path, &parameters)? {
-            Script::One(statement) => statement,
-            Script::Many(_) if args.output.is_some() => {
-                return Err(CommandError::usage(
-                    "several statements cannot be answered in one file",
-                ));
-            }
-            Script::Many(items) => {
-                let asker = asker(ui, args, traces)?;
-                let mut conversation = Conversation::new(asker, parameters);
-                return conversation.run_items(items, 0).await.map(|_| ());
-            }
-        },
+        Question::Text(text) => script(&text, &parameters)?,
+        Question::Script(path) => script(&read(&path)?, &parameters)?,
         Question::Typed => return Ok(()),
+    };
+    let statement = match script {
+        Script::One(statement) => statement,
+        Script::Many(_) if args.output.is_some() => {
+            return Err(CommandError::usage(
+                "several statements cannot be answered in one file",
+            ));
+        }
+        Script::Many(items) => {
+            let asker = asker(ui, args, traces)?;
+            let mut conversation = Conversation::new(asker, parameters);
+            return conversation.run_items(items, 0).await.map(|_| ());
+        }
     };
     let asker = asker(ui, args, traces)?;
     let file = args.output.as_deref().map(NewFile::create).transpose()?;
@@ -188,7 +189,7 @@ fn asker<'a>(
     })
 }
 
-/// What a file says.
+/// What a file or an argument says.
 enum Script {
     /// One statement.
     One(Statement),
@@ -197,9 +198,8 @@ enum Script {
 }
 
 /// Reads a script. A value that no statement takes is an error, as it is with one statement.
-fn script(path: &Path, parameters: &Parameters) -> Result<Script, CommandError> {
-    let text = read(path)?;
-    let mut items = items(&text)?;
+fn script(text: &str, parameters: &Parameters) -> Result<Script, CommandError> {
+    let mut items = items(text)?;
     let last = items.pop();
     let last = match last {
         None => return Err(no_statement()),
@@ -245,7 +245,7 @@ fn traces_and_question(
             (all, stdin()?)
         }
         (None, None, Some((sql, traces))) => match sql.to_str() {
-            Some(sql) => (traces, Question::Statement(sql.to_owned())),
+            Some(sql) => (traces, Question::Text(sql.to_owned())),
             None => return Err(CommandError::usage("the statement is not UTF-8")),
         },
         (None, None, None) => return Err(no_statement()),

@@ -300,8 +300,8 @@ fn the_help_of_every_command_is_known() {
 
     Arguments:
       [TRACE> <SQL]...
-              The trace, or several as NAME=TRACE; and then the statement, if it is not to be read from
-              elsewhere
+              The trace, or several as NAME=TRACE; and then the statement, or several with `;` between
+              them, if they are not to be read from elsewhere
 
     Options:
       -f, --file <FILE>

@@ -101,6 +101,30 @@ fn a_statement_that_is_wrong_is_shown_with_a_mark() {
         |   ^^^
     hint: `DESCRIBE events` lists the columns of a table
     "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT name FROM events WHERE kind = \"Pod\" OR ts > '10m'"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: no column `Pod`
+        |
+      1 | SELECT name FROM events WHERE kind = "Pod" OR ts > '10m'
+        |                                      ^^^
+    hint: a text stands between single quotes; double quotes are for names
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT name FROM events WHERE kind = 'Pod' OR ts > '10m'"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: `10m` is not a time
+        |
+      1 | SELECT name FROM events WHERE kind = 'Pod' OR ts > '10m'
+        |                                                    ^^^^^
+    hint: write it as in '2026-11-21T02:00:00Z', or `at('10m')` for ten minutes after the trace's start and `at('-10m')` before its end
+    "#);
     snapshot!(env, ["query", "edge.kymo", "SELECT * FROM evnts"], @r#"
     success: false
     exit_code: 2
@@ -133,6 +157,31 @@ fn a_statement_that_is_wrong_is_shown_with_a_mark() {
 }
 
 #[test]
+fn several_statements_of_an_argument_are_asked_in_turn() {
+    let env = TestEnv::with_trace();
+    snapshot!(env, ["query", "edge.kymo", "SELECT 1 AS a; SELECT ';' AS b", "--format", "csv"], @r#"
+    success: true
+    exit_code: 0
+    ----- stdout -----
+    a
+    1
+    b
+    ;
+
+    ----- stderr -----
+    "#);
+    snapshot!(env, ["query", "edge.kymo", "SELECT 1 AS a; SELECT 2 AS b", "-o", "both.csv"], @r#"
+    success: false
+    exit_code: 2
+    ----- stdout -----
+
+    ----- stderr -----
+    error: several statements cannot be answered in one file
+    "#);
+    assert!(!env.path("both.csv").exists());
+}
+
+#[test]
 fn what_does_not_read_is_refused() {
     let env = TestEnv::with_trace();
     for sql in [
@@ -140,7 +189,6 @@ fn what_does_not_read_is_refused() {
         "COPY events TO 'out.csv'",
         "SET datafusion.execution.batch_size = 1",
         "CREATE EXTERNAL TABLE x STORED AS CSV LOCATION '/etc/passwd'",
-        "SELECT 1; SELECT 2",
         "SELECT * FROM '/etc/passwd'",
         "SELECT * FROM 'file:///etc/passwd'",
     ] {

@@ -1,6 +1,7 @@
 //! What goes wrong in a query, and whose fault it is.
 
 mod nearest;
+mod slips;
 mod translate;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use datafusion::error::DataFusionError;
 use thiserror::Error;
 
 pub use nearest::nearest;
+pub(crate) use slips::see_text;
 pub(crate) use translate::{Phase, translate};
 
 /// A place in the text of a statement, counted from 1 in lines and characters.
@@ -82,6 +84,8 @@ pub enum Error {
         name: String,
         /// The column that was probably meant.
         nearest: Option<String>,
+        /// Whether it stands between double quotes, as a text does in other languages.
+        is_quoted: bool,
         /// Where.
         position: Option<Position>,
     },
@@ -129,6 +133,17 @@ pub enum Error {
         /// Where, if that is known.
         position: Option<Position>,
     },
+    /// A text stands where a time must.
+    #[error("`{text}` is not a time")]
+    NotATime {
+        /// The text.
+        text: String,
+        /// Where, if the statement has it once.
+        position: Option<Position>,
+    },
+    /// A text was added to a time or taken from it.
+    #[error("a text cannot be added to a time or taken from it")]
+    TimeAndText,
     /// An expression failed on a value, such as a cast or a division by zero.
     #[error("{message}")]
     Evaluation {
@@ -228,6 +243,8 @@ impl Error {
             | Self::NoValidity { .. }
             | Self::Parameter { .. }
             | Self::Statement { .. }
+            | Self::NotATime { .. }
+            | Self::TimeAndText
             | Self::Evaluation { .. }
             | Self::TraceName { .. } => ErrorKind::Input,
             Self::Decode { .. } => ErrorKind::Data,
@@ -252,7 +269,8 @@ impl Error {
             | Self::UnknownField { position, .. }
             | Self::NoValidity { position, .. }
             | Self::Parameter { position, .. }
-            | Self::Statement { position, .. } => *position,
+            | Self::Statement { position, .. }
+            | Self::NotATime { position, .. } => *position,
             _ => None,
         }
     }
@@ -264,6 +282,8 @@ impl Error {
             | Self::UnknownColumn { name, .. }
             | Self::NoValidity { name, .. }
             | Self::UnknownFunction { name, .. } => name.chars().count().max(1),
+            // With its quotes.
+            Self::NotATime { text, .. } => text.chars().count().saturating_add(2),
             _ => 1,
         }
     }
@@ -272,10 +292,20 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::UnknownTable { .. } => Some("`SHOW TABLES` lists the tables"),
+            Self::UnknownColumn {
+                is_quoted: true, ..
+            } => Some("a text stands between single quotes; double quotes are for names"),
             Self::UnknownColumn { .. } => Some("`DESCRIBE events` lists the columns of a table"),
             Self::UnknownFunction { .. } => Some("`SHOW FUNCTIONS` lists the functions"),
             Self::UnknownField { .. } => Some(
                 "`condition` has `status`, `reason`, `message` and times; `SHOW FUNCTIONS` tells of others",
+            ),
+            Self::NotATime { .. } => Some(
+                "write it as in '2026-11-21T02:00:00Z', or `at('10m')` for ten minutes after the trace's \
+                 start and `at('-10m')` before its end",
+            ),
+            Self::TimeAndText => Some(
+                "write a length of time as `interval '10 minutes'`, or a time of the trace as `at('-10m')`",
             ),
             Self::NoValidity { .. } => Some(
                 "`versions` and the views of kinds (`pods`, `nodes`, …) can: a row of theirs holds from \

@@ -102,10 +102,22 @@ fn spill(message: &str) -> Error {
 }
 
 fn evaluation(message: String, phase: Phase, position: Option<Position>) -> Error {
+    if let Some(text) = not_a_time(&message) {
+        return Error::NotATime {
+            text: text.to_owned(),
+            position,
+        };
+    }
     match phase {
         Phase::Planning => Error::Statement { message, position },
         Phase::Running => Error::Evaluation { message },
     }
+}
+
+/// Finds the text of which the engine wanted a time.
+fn not_a_time(message: &str) -> Option<&str> {
+    let (_, said) = message.split_once("Error parsing timestamp from '")?;
+    said.rsplit_once("': ").map(|(text, _)| text)
 }
 
 fn position(diagnostic: &Diagnostic) -> Option<Position> {
@@ -162,6 +174,7 @@ fn schema(error: &SchemaError, position: Option<Position>) -> Error {
     Error::UnknownColumn {
         name: field.flat_name(),
         nearest: nearest.map(str::to_owned),
+        is_quoted: false,
         position: position.or_else(|| {
             field.spans().first().map(|span| Position {
                 line: span.start.line,
@@ -204,6 +217,17 @@ fn plan(message: &str, position: Option<Position>) -> Error {
             nearest: None,
             position,
         };
+    }
+    if let Some((left, right)) = message
+        .strip_prefix("Cannot coerce arithmetic expression ")
+        .and_then(|rest| rest.strip_suffix(" to valid types"))
+        .and_then(|types| types.split_once(" - ").or_else(|| types.split_once(" + ")))
+        && [left, right]
+            .iter()
+            .any(|side| side.starts_with("Timestamp"))
+        && [left, right].iter().any(|side| side.starts_with("Utf8"))
+    {
+        return Error::TimeAndText;
     }
     Error::Statement {
         message: of_coercion(message).unwrap_or(message).to_owned(),

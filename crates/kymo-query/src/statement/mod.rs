@@ -143,7 +143,7 @@ fn is_too_long(text: &str) -> Option<Error> {
     })
 }
 
-fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, ParserError> {
+pub(crate) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>, ParserError> {
     Tokenizer::new(&PostgreSqlDialect {}, text)
         .tokenize_with_location()
         .map_err(|TokenizerError { message, location }| {

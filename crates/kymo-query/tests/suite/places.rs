@@ -31,3 +31,52 @@ fn a_syntax_error_is_at_the_word_that_does_not_fit() {
     assert!(matches!(error, Error::Syntax { .. }), "{error:?}");
     assert_eq!(error.position(), Some(Position { line: 2, column: 6 }));
 }
+
+#[test]
+fn a_text_in_the_quotes_of_a_name_is_told() {
+    let quoted = error("SELECT name FROM events WHERE kind = \"Pod\"");
+    assert_eq!(quoted.to_string(), "no column `Pod`");
+    assert!(
+        quoted.hint().unwrap().contains("single quotes"),
+        "{quoted:?}"
+    );
+    let plain = error("SELECT name FROM events WHERE kind = Pod");
+    assert!(plain.hint().unwrap().contains("DESCRIBE"), "{plain:?}");
+}
+
+#[test]
+fn a_text_that_is_no_time_is_found_and_how_times_are_written_is_told() {
+    for (sql, text, column) in [
+        ("SELECT name FROM events WHERE ts > '10m'", "10m", Some(36)),
+        (
+            "SELECT name FROM events WHERE ts > '10m' AND name <> '10m'",
+            "10m",
+            None,
+        ),
+        (
+            "SELECT name FROM events WHERE ts >= '2024-13-01'",
+            "2024-13-01",
+            Some(37),
+        ),
+    ] {
+        let error = error(sql);
+        assert_eq!(error.to_string(), format!("`{text}` is not a time"));
+        let position = column.map(|column| Position { line: 1, column });
+        assert_eq!(error.position(), position, "{sql}");
+        assert!(error.hint().unwrap().contains("at('10m')"));
+    }
+}
+
+#[test]
+fn a_length_of_time_that_is_only_a_text_is_told() {
+    for sql in [
+        "SELECT name FROM events WHERE ts > now() - '10m'",
+        "SELECT ts + '1 minute' FROM events",
+    ] {
+        let error = error(sql);
+        assert!(
+            error.hint().unwrap().contains("interval"),
+            "{sql}: {error:?}"
+        );
+    }
+}
