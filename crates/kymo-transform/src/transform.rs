@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kymo_anonymize::{AnonymizationPolicy, Key};
 use kymo_model::GroupResource;
 use kymo_query::Limits;
 use kymo_store::fs::RealFs;
@@ -9,6 +10,7 @@ use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
+use crate::anonymize::{Before, Order};
 use crate::copy::{self, Watch};
 use crate::insert;
 use crate::insertions::Insertions;
@@ -35,6 +37,7 @@ pub struct Transform {
     pub(crate) limits: Limits,
     pub(crate) progress: Arc<dyn Progress>,
     pub(crate) base: PathBuf,
+    pub(crate) key: Option<(Key, AnonymizationPolicy)>,
 }
 
 /// What came of a transform.
@@ -63,6 +66,7 @@ impl Transform {
             limits: Limits::default(),
             progress: Arc::new(Unwatched),
             base: PathBuf::new(),
+            key: None,
         }
     }
 
@@ -84,6 +88,13 @@ impl Transform {
     #[must_use]
     pub fn relative_to(mut self, base: &Path) -> Self {
         base.clone_into(&mut self.base);
+        self
+    }
+
+    /// Sets the key of the pseudonyms that `ANONYMIZE` makes, and its policy where it names none.
+    #[must_use]
+    pub fn anonymize_with(mut self, key: Key, policy: AnonymizationPolicy) -> Self {
+        self.key = Some((key, policy));
         self
     }
 
@@ -109,8 +120,13 @@ impl Transform {
                 hint: Some("leave `EXPLAIN` out to run it".to_owned()),
             });
         }
+        let order = Order::of_script(self)?;
         let stages = plan::stages(&self.script);
-        let workspace = workspace(out)?;
+        let workspace = match &order {
+            // What is to be replaced stands nowhere near the output.
+            Some(_) if stages.len() > 1 => aside()?,
+            _ => workspace(out)?,
+        };
         let mut named = vec![None; self.script.statements.len()];
         let mut reasons = vec![None; self.script.statements.len()];
         let mut partial: BTreeSet<GroupResource> = BTreeSet::new();
@@ -130,6 +146,23 @@ impl Transform {
             } else {
                 workspace.path().join(format!("stage-{index}.parquet"))
             };
+            if let Some(order) = order.as_ref().filter(|_| is_last) {
+                let name = if index == 0 {
+                    String::new()
+                } else {
+                    Before::script(&origin)
+                };
+                let before = Before { name, partial };
+                let anonymization = order.anonymization(self, &input, before);
+                let done = blocking(move || anonymization.run(&target)).await?;
+                return Ok(Report {
+                    named,
+                    reasons,
+                    read: if index == 0 { done.read } else { read },
+                    new,
+                    summary: done.summary,
+                });
+            }
             let opened = Input::open(&input, &self.limits, &self.base)?;
             let made = workspace.path().join(format!("made-{index}.parquet"));
             let mut work = self.work(stage, &opened, &made).await?;
@@ -321,6 +354,17 @@ pub(crate) fn workspace(out: &Path) -> Result<TempDir, Error> {
         .tempdir_in(parent)
         .map_err(|source| Error::Workspace {
             path: parent.to_owned(),
+            source,
+        })
+}
+
+/// Makes the directory for what stands between two stages where temporary files are.
+pub(crate) fn aside() -> Result<TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix("kymo-transform-")
+        .tempdir()
+        .map_err(|source| Error::Workspace {
+            path: std::env::temp_dir(),
             source,
         })
 }

@@ -12,14 +12,14 @@ const ROLLOUT: &str = concat!(
     "/../../fixtures/rollout.parquet"
 );
 
-fn key(env: &TestEnv, name: &str, byte: u8) {
+pub(crate) fn key(env: &TestEnv, name: &str, byte: u8) {
     let path = env.path(name);
     let bytes: Vec<u8> = (0..32).map(|at| at ^ byte).collect();
     fs::write(&path, bytes).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-fn anonymize(env: &TestEnv, trace: &str, key: &str, out: &str, more: &[&str]) -> Output {
+pub(crate) fn anonymize(env: &TestEnv, trace: &str, key: &str, out: &str, more: &[&str]) -> Output {
     let args = ["anonymize", trace, "--key-file", key, "-o", out];
     env.run(args.iter().chain(more).copied())
 }
@@ -255,4 +255,71 @@ fn the_rules_are_explained_without_an_original() {
         !text.contains("checkout") && !text.contains("shop"),
         "{text}"
     );
+}
+
+#[test]
+fn a_script_takes_its_key_from_the_command_line_and_errors_mark_what_is_wrong() {
+    let env = TestEnv::with_trace();
+    key(&env, "key", 7);
+    let run = |script: &str, more: &[&str]| {
+        let args = ["transform", ROLLOUT, "-e", script];
+        env.run(args.iter().chain(more).copied())
+    };
+    let done = run("ANONYMIZE", &["--key-file", "key", "-o", "a.parquet"]);
+    assert!(done.status.success(), "{done:?}");
+    let done = anonymize(&env, ROLLOUT, "key", "b.parquet", &[]);
+    assert!(done.status.success(), "{done:?}");
+    let bytes = |name: &str| fs::read(env.path(name)).unwrap();
+    assert!(bytes("a.parquet") == bytes("b.parquet"));
+    let done = run(
+        "ANONYMIZE",
+        &[
+            "--key-file",
+            "key",
+            "--policy",
+            "internal",
+            "-o",
+            "c.parquet",
+        ],
+    );
+    assert!(done.status.success(), "{done:?}");
+    assert!(bytes("a.parquet") != bytes("c.parquet"));
+
+    for (script, more, told) in [
+        (
+            "ANONYMIZE; SLICE TO '10s'",
+            &["--key-file", "key", "-o", "x.parquet"][..],
+            "error: nothing that stands behind `ANONYMIZE` would be anonymized
+    |
+  1 | ANONYMIZE; SLICE TO '10s'
+    |            ^^^^^^^^^^^^^^
+hint: let `ANONYMIZE` be the last one
+",
+        ),
+        (
+            "SLICE TO '10s'; ANONYMIZE",
+            &["--dry-run"],
+            "error: there is no key for the pseudonyms
+    |
+  1 | SLICE TO '10s'; ANONYMIZE
+    |                 ^^^^^^^^^
+hint: give one to `kymo transform` with `--key-file FILE`
+",
+        ),
+        (
+            "SLICE TO '10s'",
+            &["--key-file", "key", "-o", "x.parquet"],
+            "error: no statement needs a key
+hint: the statement that makes pseudonyms is ANONYMIZE
+",
+        ),
+    ] {
+        let refused = run(script, more);
+        assert_eq!(String::from_utf8(refused.stderr).unwrap(), told);
+        assert_eq!(refused.status.code(), Some(2));
+    }
+    let told = run("EXPLAIN ANONYMIZE", &["--key-file", "key"]);
+    let told = String::from_utf8(told.stdout).unwrap();
+    assert!(told.contains("reads the trace twice"), "{told}");
+    assert!(!told.contains("checkout"), "{told}");
 }

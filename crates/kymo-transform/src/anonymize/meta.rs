@@ -1,14 +1,15 @@
 //! What a trace says beside its events, with pseudonyms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kymo_anonymize::{Anonymizer, Failure, Names, Policy};
-use kymo_model::{Feed, FeedId, Rv};
+use kymo_model::{Feed, FeedId, GroupResource, ResourceType, Rv};
 use kymo_store::segment::SegmentMeta;
 use kymo_store::{LogRecord, SessionInfo, Trace};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::Before;
 use super::versions::Ranks;
 use crate::Error;
 use crate::lineage::{TOOL, hex};
@@ -72,6 +73,7 @@ fn each_version(record: &LogRecord, mut take: impl FnMut(Option<FeedId>, &Rv)) {
 /// Returns what the output says of itself. Nothing of the input's lineage is left.
 pub(crate) fn replace(
     trace: &Trace,
+    before: &Before,
     anonymizer: &mut Anonymizer,
     ranks: &Ranks,
 ) -> Result<SegmentMeta, Error> {
@@ -82,7 +84,7 @@ pub(crate) fn replace(
         .iter()
         .map(|(id, feed)| (*id, feed.resource.resource.clone()))
         .collect();
-    meta.trace_id = name_of(trace, anonymizer);
+    meta.trace_id = name_of(trace, before, anonymizer);
     if let Some(cluster) = &mut meta.cluster_uid {
         *cluster = anonymizer.unique_id(cluster).map_err(failed)?;
     }
@@ -103,7 +105,11 @@ pub(crate) fn replace(
 
 /// Returns the one step of the output's lineage. It has no path, no script and no digest of the
 /// input but one that depends on the key.
-pub(crate) fn step(trace: &Trace, anonymizer: &mut Anonymizer) -> Result<Value, Error> {
+pub(crate) fn step(
+    trace: &Trace,
+    before: &Before,
+    anonymizer: &mut Anonymizer,
+) -> Result<Value, Error> {
     let digest = hex(&anonymizer.digest(&hex(&trace.digest()?)));
     let records = trace.meta().records;
     let steps =
@@ -114,31 +120,29 @@ pub(crate) fn step(trace: &Trace, anonymizer: &mut Anonymizer) -> Result<Value, 
                 LogRecord::Lineage(step) => Some(step),
                 _ => None,
             }));
-    let mut partial = Vec::new();
-    for resource in steps
+    let told = steps
         .filter_map(|step| step.get("partial")?.as_array())
         .flatten()
-    {
-        let text = |field: &str| {
-            resource
-                .get(field)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-        };
-        let resource = kymo_model::ResourceType {
-            group: text("api_group").to_owned(),
-            version: String::new(),
-            resource: text("resource").to_owned(),
-            kind: String::new(),
-            namespaced: false,
-        };
+        .map(|resource| {
+            let text = |field: &str| resource.get(field).and_then(Value::as_str);
+            GroupResource::new(
+                text("api_group").unwrap_or_default(),
+                text("resource").unwrap_or_default(),
+            )
+        });
+    let all: BTreeSet<GroupResource> = told.chain(before.partial.iter().cloned()).collect();
+    let mut partial = Vec::new();
+    for GroupResource { group, resource } in all {
         let resource = anonymizer
-            .resource(&resource)
+            .resource(&ResourceType {
+                group,
+                version: String::new(),
+                resource,
+                kind: String::new(),
+                namespaced: false,
+            })
             .map_err(|source| Error::Anonymize { seq: 0, source })?;
-        let entry = json!({"api_group": resource.group, "resource": resource.resource});
-        if !partial.contains(&entry) {
-            partial.push(entry);
-        }
+        partial.push(json!({"api_group": resource.group, "resource": resource.resource}));
     }
     Ok(json!({
         "tool": TOOL,
@@ -150,10 +154,10 @@ pub(crate) fn step(trace: &Trace, anonymizer: &mut Anonymizer) -> Result<Value, 
 }
 
 /// Gives the output a name of its own: the same trace, key and policy give the same.
-fn name_of(trace: &Trace, anonymizer: &Anonymizer) -> Uuid {
+fn name_of(trace: &Trace, before: &Before, anonymizer: &Anonymizer) -> Uuid {
     let input = trace.identity().trace_id;
     let policy = anonymizer.policy().canonical();
-    let bytes = anonymizer.digest(&format!("trace {input} {policy}"));
+    let bytes = anonymizer.digest(&format!("trace {input} {policy}{}", before.name));
     Uuid::from_bytes(bytes)
 }
 

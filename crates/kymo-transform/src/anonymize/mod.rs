@@ -6,19 +6,21 @@
 
 mod meta;
 mod rows;
+mod statement;
 mod versions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kymo_anonymize::{AnonymizationPolicy, Anonymizer, Key, Settings, Touched};
-use kymo_model::{Feed, FeedId};
+use kymo_model::{Feed, FeedId, GroupResource};
 use kymo_store::fs::RealFs;
 use kymo_store::segment::{SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 
 use self::rows::Replaced;
+pub(crate) use self::statement::Order;
 use self::versions::Ranks;
 use crate::Error;
 use crate::progress::{Progress, Unwatched};
@@ -35,6 +37,29 @@ pub struct Anonymization {
     policy: AnonymizationPolicy,
     settings: Settings,
     progress: Arc<dyn Progress>,
+    before: Before,
+}
+
+/// What was done to the input before, where that is not in its lineage.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Before {
+    /// What decides it; empty if nothing was done.
+    pub(crate) name: String,
+    /// Resources of which it left out objects.
+    pub(crate) partial: BTreeSet<GroupResource>,
+}
+
+/// What would come of an anonymization.
+#[derive(Clone, Debug)]
+pub(crate) struct Foretold {
+    /// How many identifiers would get a pseudonym.
+    pub(crate) pseudonyms: usize,
+    /// Which rules would touch what.
+    pub(crate) touched: Vec<Touched>,
+    /// Events that would change.
+    pub(crate) events: u64,
+    /// Objects that would change.
+    pub(crate) objects: u64,
 }
 
 /// What came of an anonymization.
@@ -62,6 +87,7 @@ impl Anonymization {
             policy,
             settings: Settings::default(),
             progress: Arc::new(Unwatched),
+            before: Before::default(),
         }
     }
 
@@ -86,6 +112,48 @@ impl Anonymization {
         self
     }
 
+    /// Says what was done to the input before, which its lineage does not tell.
+    #[must_use]
+    pub(crate) fn after(mut self, before: Before) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// Finds what would come of it and writes nothing. Blocks.
+    pub(crate) fn foretell(&self) -> Result<Foretold, Error> {
+        let trace = Trace::open(&self.input)?;
+        let mut anonymizer = Anonymizer::new(&self.key, self.policy.clone(), self.settings);
+        let mut ranks = Ranks::of(self.policy.versions);
+        self.learn(&trace, &mut anonymizer, &mut ranks)?;
+        let anonymizer = Arc::new(Mutex::new(anonymizer));
+        let watch: Arc<dyn Progress> = Arc::new(Unwatched);
+        let replaced = Replaced::new(&trace, Arc::clone(&anonymizer), ranks, watch)?;
+        let (mut events, mut objects) = (0, 0);
+        let mut last = None;
+        for (row, replaced) in trace.rows()?.zip(replaced) {
+            let (before, after) = (row?, replaced?);
+            if !self.progress.row() {
+                return Err(Error::Stopped);
+            }
+            if rows::is_same(&before, &after)? {
+                continue;
+            }
+            events += 1;
+            let object = Some((before.event.feed, before.event.key));
+            if object != last {
+                objects += 1;
+                last = object;
+            }
+        }
+        let anonymizer = anonymizer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Foretold {
+            pseudonyms: anonymizer.pseudonyms(),
+            touched: anonymizer.touched(),
+            events,
+            objects,
+        })
+    }
+
     /// Anonymizes and writes the output as one sealed file, which must not exist. Blocks.
     pub fn run(&self, out: &Path) -> Result<Anonymized, Error> {
         if out.symlink_metadata().is_ok() {
@@ -96,9 +164,9 @@ impl Anonymization {
         let mut anonymizer = Anonymizer::new(&self.key, self.policy.clone(), self.settings);
         let mut ranks = Ranks::of(self.policy.versions);
         let read = self.learn(&trace, &mut anonymizer, &mut ranks)?;
-        let mut meta = meta::replace(&trace, &mut anonymizer, &ranks)?;
+        let mut meta = meta::replace(&trace, &self.before, &mut anonymizer, &ranks)?;
         let feeds: Arc<BTreeMap<FeedId, Feed>> = Arc::new(meta.feeds.iter().cloned().collect());
-        let step = meta::step(&trace, &mut anonymizer)?;
+        let step = meta::step(&trace, &self.before, &mut anonymizer)?;
         meta.lineage = vec![step];
         // Whoever is told what the rules did asks after the last row.
         let anonymizer = Arc::new(Mutex::new(anonymizer));

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kymo_anonymize::{Anonymizer, Names};
-use kymo_model::{EventType, Rv};
+use kymo_model::{Event, EventType, Rv};
 use kymo_store::Trace;
 use kymo_store::segment::Row;
 use serde_json::Value;
@@ -110,6 +110,18 @@ pub(crate) fn object(row: &Row) -> Result<Option<Value>, Error> {
         }
         _ => Ok(None),
     }
+}
+
+/// Tells whether two rows say the same, in whatever words.
+pub(crate) fn is_same(one: &Row, other: &Row) -> Result<bool, Error> {
+    let without_body = |row: &Row| Event {
+        body: None,
+        ..row.event.clone()
+    };
+    if without_body(one) != without_body(other) {
+        return Ok(false);
+    }
+    Ok(one.event.body == other.event.body || object(one)? == object(other)?)
 }
 
 /// Returns the version that an object says it has.

@@ -111,6 +111,13 @@ pub enum Action {
     },
     /// `SYNTHESIZE …`
     Synthesize(Synthesize),
+    /// `ANONYMIZE [WITH POLICY 'policy']`
+    Anonymize {
+        /// The name of a policy or the path of its file.
+        policy: Option<String>,
+        /// Where `policy` stands, or the statement.
+        policy_place: Place,
+    },
     /// `INSERT INTO events [(columns)] SELECT …`
     Insert {
         /// The names of the columns in the order of the query; those of the query without any.

@@ -116,6 +116,13 @@ impl Display for Action {
                 }
             }
             Self::Synthesize(synthesize) => synthesize.fmt(f),
+            Self::Anonymize { policy, .. } => {
+                f.write_str("ANONYMIZE")?;
+                match policy {
+                    Some(policy) => write!(f, " WITH POLICY {}", Quoted(policy)),
+                    None => Ok(()),
+                }
+            }
             Self::Insert { columns, query, .. } => {
                 f.write_str("INSERT INTO EVENTS ")?;
                 for (index, column) in columns.iter().enumerate() {

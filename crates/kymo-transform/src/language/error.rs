@@ -42,14 +42,6 @@ pub enum LanguageError {
         /// Where.
         place: Place,
     },
-    /// A statement of the language that this version does not run.
-    #[error("this version of kymo does not know `{word}` yet")]
-    NotYet {
-        /// The word that it begins with.
-        word: &'static str,
-        /// Where.
-        place: Place,
-    },
     /// Something else stands where a word or a value belongs.
     #[error("expected {expected}, found {found}{}", did_you_mean(*nearest))]
     Unexpected {
@@ -91,7 +83,6 @@ impl LanguageError {
             Self::TooLong { .. } | Self::Empty => None,
             Self::TooManyStatements { place, .. }
             | Self::UnknownStatement { place, .. }
-            | Self::NotYet { place, .. }
             | Self::Unexpected { place, .. }
             | Self::Value { place, .. }
             | Self::Sql { place, .. } => Some(*place),
@@ -113,7 +104,7 @@ impl LanguageError {
             Self::TooLong { .. } | Self::TooManyStatements { .. } => {
                 Some(Cow::Borrowed("run it in parts, one after the other"))
             }
-            Self::Empty | Self::NotYet { .. } => None,
+            Self::Empty => None,
         }
     }
 }

@@ -59,6 +59,10 @@ pub const FORMS: &[Form] = &[
         text: "SYNTHESIZE {TIME duration [FROM instant] | NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES | HEARTBEATS]... | {FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration] | kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK} | SCALE TO count AT start | ROLLOUT AT start | EVENTS]...}",
     },
     Form {
+        word: "ANONYMIZE",
+        text: "ANONYMIZE [WITH POLICY policy]",
+    },
+    Form {
         word: "INSERT",
         text: "INSERT INTO EVENTS [(column [, column]...)] query",
     },
@@ -185,6 +189,12 @@ pub const LEAVES: &[Leaf] = &[
         examples: &["'other.parquet'", "'it''s.kymo'"],
     },
     Leaf {
+        name: "policy",
+        is: "text",
+        meaning: "share, vendor, internal, or the path of a YAML file",
+        examples: &["'share'", "'ours.yaml'"],
+    },
+    Leaf {
         name: "start",
         is: "text",
         meaning: "so long after the start, or an RFC 3339 time",
@@ -279,9 +289,6 @@ pub(super) const KINDS: [&str; 7] = [
 
 /// The words that a query begins with, in small letters.
 pub(super) const QUERY_WORDS: [&str; 3] = ["select", "values", "with"];
-
-/// Statements of the language that are not known yet.
-pub(super) const LATER: &[&str] = &["ANONYMIZE"];
 
 impl Form {
     /// Finds a statement by the word that it begins with, in capitals.

@@ -108,7 +108,7 @@ fn joins(statement: &Statement, changed: Changed) -> bool {
             })
         }
         Action::Slice(_) | Action::Shift(_) => true,
-        Action::Synthesize(_) => false,
+        Action::Synthesize(_) | Action::Anonymize { .. } => false,
         action => untouched || is_stretch_of_time(action),
     }
 }

@@ -249,8 +249,9 @@ impl Work {
                     self.chain.steps.push(Step::Update(update));
                 }
             }
-            // What they make is put beside the input before, and nothing is done to that.
-            Action::Synthesize(_) => {}
+            // What they make is put beside the input before, and nothing is done to that; and what is
+            // anonymized is the output of the stage before, by `crate::anonymize`.
+            Action::Synthesize(_) | Action::Anonymize { .. } => {}
             Action::Shift(shift) => self.shift(statement, shift, input)?,
         }
         Ok(named)

@@ -45,7 +45,7 @@ fn asked(action: &Action) -> Option<String> {
     }
 }
 
-fn does(action: &Action) -> &'static str {
+pub(super) fn does(action: &Action) -> &'static str {
     match action {
         Action::Delete { .. } => "reads each event and leaves out those that it names",
         Action::Keep { .. } => "reads each event and leaves out all but those that it names",
@@ -83,6 +83,9 @@ fn does(action: &Action) -> &'static str {
         Action::Merge { .. } => "adds the events of the other trace",
         Action::Repeat { .. } => "adds the events of the trace again and again",
         Action::Insert { .. } => "adds the rows of the query as events",
+        Action::Anonymize { .. } => {
+            "reads the trace twice, to learn names and to replace them, and sorts its rows again"
+        }
         Action::Synthesize(_) => "makes whole lives of objects",
     }
 }

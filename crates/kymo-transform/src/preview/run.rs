@@ -4,13 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kymo_store::Trace;
 
-use super::explain::plan;
+use super::explain::{does, plan};
 use super::{Counted, Difference, Preview, StatementPreview, Survey};
+use crate::anonymize::{Anonymization, Before, Order};
 use crate::copy::{Watch, Whole};
 use crate::pass::{Drafts, Tally};
 use crate::plan::{Input, Stage};
 use crate::progress::Progress;
-use crate::transform::blocking;
+use crate::transform::{aside, blocking};
 use crate::{Error, Transform};
 
 impl Transform {
@@ -21,14 +22,8 @@ impl Transform {
     ///
     /// Must be called inside a Tokio runtime.
     pub async fn preview(&self) -> Result<Preview, Error> {
-        let place = std::env::temp_dir();
-        let workspace = tempfile::Builder::new()
-            .prefix("kymo-preview-")
-            .tempdir()
-            .map_err(|source| Error::Workspace {
-                path: place,
-                source,
-            })?;
+        Order::of_script(self)?;
+        let workspace = aside()?;
         let mut partial = BTreeSet::new();
         let mut input: PathBuf = self.input.clone();
         let mut preview = Preview::default();
@@ -37,6 +32,17 @@ impl Transform {
             let stage = Stage {
                 statements: vec![index],
             };
+            if let Some(order) = Order::of(self, statement)? {
+                let before = Before::default();
+                let anonymization = order.anonymization(self, &input, before);
+                let plan = does(&statement.action);
+                let mut told = foretold(anonymization, order.policy(), plan).await?;
+                if !statement.explain {
+                    told.plan = None;
+                }
+                preview.statements.push(told);
+                continue;
+            }
             let opened = Input::open(&input, &self.limits, &self.base)?;
             let made = workspace.path().join(format!("told-{index}.parquet"));
             let work = self.work(&stage, &opened, &made).await?;
@@ -81,6 +87,39 @@ impl Transform {
         }
         Ok(preview)
     }
+}
+
+/// Tells what an anonymization would do. It names no events, and shows no objects.
+async fn foretold(
+    anonymization: Anonymization,
+    policy: &str,
+    does: &str,
+) -> Result<StatementPreview, Error> {
+    let told = blocking(move || anonymization.foretell()).await?;
+    let mut plan = vec![
+        does.to_owned(),
+        format!(
+            "gives {} pseudonyms under the policy {policy}; of the texts of a field it changes:",
+            told.pseudonyms
+        ),
+    ];
+    let width = told.touched.iter().map(|rule| rule.field.len()).max();
+    let width = width.unwrap_or_default();
+    let changed = told.touched.iter().filter(|rule| rule.changed > 0);
+    plan.extend(changed.map(|rule| {
+        let (field, treatment) = (&rule.field, &rule.treatment);
+        let (changed, seen) = (rule.changed, rule.seen);
+        format!("  {field:width$}  {changed} of {seen}, {treatment}")
+    }));
+    Ok(StatementPreview {
+        counted: Counted {
+            changed: told.events,
+            touched: told.objects,
+            ..Counted::default()
+        },
+        plan: Some(plan),
+        ..StatementPreview::default()
+    })
 }
 
 /// Counts the rows that a statement about a whole trace adds.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use kymo_anonymize::{AnonymizationPolicy, Key};
 use kymo_query::{Limits, Parameter};
-use kymo_transform::language::Script;
+use kymo_transform::language::{Action, Script};
 use kymo_transform::{Preview, Progress, Report, Transform};
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +23,9 @@ use crate::ui::{Ui, of};
 /// Make a new trace out of a trace with a script
 ///
 /// A script is a list of statements: DELETE, KEEP and SLICE filter, PATCH and UPDATE change objects,
-/// SCALE makes more or fewer of what is there, STRETCH and SHIFT move time, MERGE, REPEAT and INSERT
-/// add events. Conditions are SQL, as in `kymo query`. docs/transform.md tells what each statement
-/// does.
+/// SCALE makes more or fewer of what is there, STRETCH and SHIFT move time, MERGE, REPEAT, SYNTHESIZE
+/// and INSERT add events, ANONYMIZE replaces what identifies. Conditions are SQL, as in `kymo query`.
+/// docs/transform.md tells what each statement does.
 ///
 /// With --dry-run, or `EXPLAIN` before a statement, it is told what statements would do, and no trace
 /// is made. The trace is never changed. The same trace, script and seed give the same bytes.
@@ -51,7 +52,15 @@ pub(crate) struct TransformArgs {
     /// What is drawn depends on this number [default: 0]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Memory for conditions to stay under; what does not fit goes to temporary files
+    /// The secret on which the pseudonyms of ANONYMIZE depend, as `kymo anonymize` reads and makes it
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// What ANONYMIZE keeps where it does not say: `share`, `vendor`, `internal`, or a YAML file
+    /// [default: share]
+    #[arg(long, value_name = "POLICY", requires = "key_file")]
+    policy: Option<String>,
+    /// Memory for conditions, and for the names that ANONYMIZE knows, to stay under; of conditions,
+    /// what does not fit goes to temporary files
     #[arg(long, value_name = "SIZE", value_parser = argument::size)]
     memory_limit: Option<u64>,
 }
@@ -84,11 +93,20 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
     if let Some(bytes) = args.memory_limit {
         limits.memory_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     }
-    let transform = Transform::new(&args.trace, script.clone())
+    let mut transform = Transform::new(&args.trace, script.clone())
         .seed(seed.unwrap_or_default())
         .limits(limits)
         .relative_to(base_of(&args.files))
         .watched_by(Arc::clone(&rows) as Arc<dyn Progress>);
+    if let Some(path) = &args.key_file {
+        let anonymizes = |action: &Action| matches!(action, Action::Anonymize { .. });
+        if !script.statements.iter().any(|one| anonymizes(&one.action)) {
+            return Err(CommandError::usage("no statement needs a key")
+                .hint("the statement that makes pseudonyms is ANONYMIZE"));
+        }
+        let policy = AnonymizationPolicy::read(args.policy.as_deref().unwrap_or("share"))?;
+        transform = transform.anonymize_with(Key::read(path)?, policy);
+    }
     let line = ui.progress();
     let mut running = std::pin::pin!(async {
         match output {

@@ -7,7 +7,7 @@ use kymo_query::nearest;
 
 use super::cursor::Cursor;
 use super::{document, scale, synthesize, value};
-use crate::language::forms::{FORMS, Form, LATER, QUERY_WORDS};
+use crate::language::forms::{FORMS, Form, QUERY_WORDS};
 use crate::language::{
     Action, Assignment, Closure, LanguageError, PatchKind, Shift, Stretch, Unit, Window,
 };
@@ -32,6 +32,7 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<(bool, Action), LanguageError>
         "MERGE" => merge(cursor),
         "REPEAT" => repeat(cursor),
         "SYNTHESIZE" => synthesize::read(cursor).map(Action::Synthesize),
+        "ANONYMIZE" => anonymize(cursor),
         _ => insert(cursor),
     }?;
     Ok((explain, action))
@@ -44,9 +45,6 @@ fn form(cursor: &Cursor) -> Result<&'static Form, LanguageError> {
         return Ok(form);
     }
     let place = cursor.place();
-    if let Some(word) = LATER.iter().find(|later| **later == word) {
-        return Err(LanguageError::NotYet { word, place });
-    }
     let hint = match word.as_str() {
         "SELECT" | "WITH" | "VALUES" | "SHOW" | "DESCRIBE" => {
             "a script changes a trace; `kymo query` asks it"
@@ -54,7 +52,7 @@ fn form(cursor: &Cursor) -> Result<&'static Form, LanguageError> {
         "EXPLAIN" => "one `EXPLAIN` is enough",
         _ => {
             "a statement begins with DELETE, KEEP, SLICE, PATCH, UPDATE, SCALE, STRETCH, SHIFT, \
-             MERGE, REPEAT, SYNTHESIZE or INSERT"
+             MERGE, REPEAT, SYNTHESIZE, ANONYMIZE or INSERT"
         }
     };
     Err(LanguageError::UnknownStatement {
@@ -248,6 +246,28 @@ fn repeat(cursor: &mut Cursor) -> Result<Action, LanguageError> {
         None
     };
     Ok(Action::Repeat { times, every })
+}
+
+fn anonymize(cursor: &mut Cursor) -> Result<Action, LanguageError> {
+    if !cursor.takes("WITH") {
+        return Ok(Action::Anonymize {
+            policy: None,
+            policy_place: cursor.place(),
+        });
+    }
+    cursor.word("POLICY")?;
+    let policy = cursor.text("the name of a policy or the path of its file in quotes")?;
+    if policy.value.is_empty() || policy.value.contains('\0') {
+        return Err(LanguageError::Value {
+            message: "this cannot be the name of a policy".to_owned(),
+            hint: Some("kymo has `share`, `vendor` and `internal`"),
+            place: policy.place,
+        });
+    }
+    Ok(Action::Anonymize {
+        policy: Some(policy.value),
+        policy_place: policy.place,
+    })
 }
 
 fn insert(cursor: &mut Cursor) -> Result<Action, LanguageError> {

@@ -247,9 +247,14 @@ fn what_does_not_belong_is_marked_and_what_was_meant_is_guessed() {
         ),
         ("SELECT 1", "no statement begins with `SELECT`", "SELECT"),
         (
-            "anonymize WITH POLICY 'x'",
-            "this version of kymo does not know `ANONYMIZE` yet",
-            "anonymize",
+            "anonymize WITH KEY 'x'",
+            "expected `POLICY`, found `KEY`",
+            "KEY",
+        ),
+        (
+            "ANONYMIZE WITH POLICY ''",
+            "this cannot be the name of a policy",
+            "''",
         ),
         ("DELETE events", "expected `FROM`, found `events`", "events"),
         (
