@@ -20,6 +20,8 @@ mod query;
 mod read;
 mod record;
 #[cfg(feature = "query")]
+mod same_cluster;
+#[cfg(feature = "query")]
 mod script;
 mod survival;
 #[cfg(feature = "query")]
