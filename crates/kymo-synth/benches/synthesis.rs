@@ -54,7 +54,8 @@ fn plan(pods: u64) -> Plan {
         until: None,
         arrival: None,
         startup: None,
-        leases: false,
+        leases: None,
+        updates: None,
         heartbeats: false,
     };
     let web = WorkloadOrder {
@@ -74,6 +75,9 @@ fn plan(pods: u64) -> Plan {
         placement: Placement::Spread,
         scale: [].into(),
         rollouts: [].into(),
+        pods: None,
+        stages: kymo_synth::Stages::default(),
+        updates: None,
         with: With::default(),
     };
     Plan {

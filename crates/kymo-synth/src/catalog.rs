@@ -3,7 +3,7 @@
 use kymo_model::{Feed, FeedId, ResourceType, Scope};
 
 /// Resources that the API serves itself: group, version, plural, kind, whether in namespaces.
-const KNOWN: [(&str, &str, &str, &str, bool); 34] = [
+const KNOWN: [(&str, &str, &str, &str, bool); 49] = [
     ("", "v1", "configmaps", "ConfigMap", true),
     ("", "v1", "endpoints", "Endpoints", true),
     ("", "v1", "events", "Event", true),
@@ -116,6 +116,87 @@ const KNOWN: [(&str, &str, &str, &str, bool); 34] = [
         "CustomResourceDefinition",
         false,
     ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "mutatingwebhookconfigurations",
+        "MutatingWebhookConfiguration",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingadmissionpolicies",
+        "ValidatingAdmissionPolicy",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingadmissionpolicybindings",
+        "ValidatingAdmissionPolicyBinding",
+        false,
+    ),
+    (
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        "ValidatingWebhookConfiguration",
+        false,
+    ),
+    (
+        "apiregistration.k8s.io",
+        "v1",
+        "apiservices",
+        "APIService",
+        false,
+    ),
+    (
+        "certificates.k8s.io",
+        "v1",
+        "certificatesigningrequests",
+        "CertificateSigningRequest",
+        false,
+    ),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "flowschemas",
+        "FlowSchema",
+        false,
+    ),
+    (
+        "flowcontrol.apiserver.k8s.io",
+        "v1",
+        "prioritylevelconfigurations",
+        "PriorityLevelConfiguration",
+        false,
+    ),
+    ("networking.k8s.io", "v1", "ipaddresses", "IPAddress", false),
+    (
+        "networking.k8s.io",
+        "v1",
+        "servicecidrs",
+        "ServiceCIDR",
+        false,
+    ),
+    ("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", false),
+    (
+        "resource.k8s.io",
+        "v1",
+        "deviceclasses",
+        "DeviceClass",
+        false,
+    ),
+    ("storage.k8s.io", "v1", "csidrivers", "CSIDriver", false),
+    ("storage.k8s.io", "v1", "csinodes", "CSINode", false),
+    (
+        "storage.k8s.io",
+        "v1",
+        "volumeattachments",
+        "VolumeAttachment",
+        false,
+    ),
 ];
 
 /// The resources that are in use, with their numbers.
@@ -151,6 +232,12 @@ impl Catalog {
             self.feeds.len() - 1
         });
         FeedId(place as u32)
+    }
+
+    /// Returns the kind of a resource.
+    pub(crate) fn kind(&self, feed: FeedId) -> &str {
+        let feed = self.feeds.get(feed.0 as usize);
+        feed.map_or("", |feed| &feed.resource.kind)
     }
 
     /// Returns whether objects of the resource live in namespaces.

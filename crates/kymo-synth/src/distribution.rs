@@ -44,9 +44,19 @@ pub enum Distribution {
     },
     /// As measured: values in growing order, each as likely, and what lies between two neighbours.
     Empirical(Arc<[f64]>),
+    /// One value after the other, and again from the first; infinite: never.
+    Dealt(Arc<[f64]>),
 }
 
 impl Distribution {
+    /// Draws a duration for the so-manieth in nanoseconds, never negative; `i64::MAX`: never.
+    pub fn nth(&self, number: u64, rng: &mut impl Rng) -> i64 {
+        match self {
+            Self::Dealt(values) => dealt(values, number),
+            other => other.sample(rng),
+        }
+    }
+
     /// Draws a duration in nanoseconds, never negative.
     pub fn sample(&self, rng: &mut impl Rng) -> i64 {
         let drawn = match self {
@@ -65,11 +75,21 @@ impl Distribution {
                 min * (one / shape).exp()
             }
             Self::Empirical(values) => quantile(values, rng.random::<f64>()),
+            Self::Dealt(values) => return dealt(values, rng.random()),
         };
         if drawn.is_nan() {
             return 0;
         }
         drawn.clamp(0.0, LONGEST) as i64
+    }
+}
+
+fn dealt(values: &[f64], number: u64) -> i64 {
+    let place = number % (values.len() as u64).max(1);
+    match values.get(place as usize) {
+        Some(value) if value.is_infinite() => i64::MAX,
+        Some(value) => value.clamp(0.0, LONGEST) as i64,
+        None => 0,
     }
 }
 
@@ -117,6 +137,15 @@ mod tests {
         let near = |found: f64, asked: f64| (found / asked - 1.0).abs() < 0.06;
         assert!(near(quantile(&drawn, 0.5), p50), "{distribution:?}");
         assert!(near(quantile(&drawn, 0.99), p99), "{distribution:?}");
+    }
+
+    #[test]
+    fn dealt_values_come_in_their_order_and_again() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let dealt = Distribution::Dealt(Arc::from([3.0, f64::INFINITY, 1.0]));
+        let drawn: Vec<i64> = (0..4).map(|number| dealt.nth(number, &mut rng)).collect();
+        assert_eq!(drawn, [3, i64::MAX, 1, 3]);
+        assert_eq!(Distribution::Dealt(Arc::from([])).nth(5, &mut rng), 0);
     }
 
     #[test]

@@ -30,11 +30,13 @@ pub use arrival::Arrival;
 pub use column::column;
 pub use distribution::Distribution;
 pub use error::Error;
-pub use fit::{Distance, fit};
+pub use fit::{Distance, Fit, Tuning};
 pub use manifest::{Manifest, read_text};
 pub use order::{
-    Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, With, WorkloadOrder,
+    Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, Stages, Updates, With,
+    WorkloadOrder,
 };
 pub use profile::Profile;
 pub use progress::{Progress, Unwatched};
+pub use story::Tally;
 pub use trace::{Rows, Synthesis};

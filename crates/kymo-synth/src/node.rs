@@ -36,10 +36,12 @@ pub(crate) enum NodeStep {
     Uncordoned,
     /// It is gone.
     Gone,
+    /// It is there and ready when it is first seen.
+    Present,
 }
 
 impl NodeStep {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Created,
         Self::Addressed,
         Self::Ready,
@@ -51,6 +53,7 @@ impl NodeStep {
         Self::Cordoned,
         Self::Uncordoned,
         Self::Gone,
+        Self::Present,
     ];
 
     pub(crate) fn of(code: u32) -> Option<Self> {
@@ -322,6 +325,14 @@ impl NodeState {
             }
             NodeStep::Cordoned => self.cordoned = Some(ts),
             NodeStep::Uncordoned => self.cordoned = None,
+            NodeStep::Present => {
+                self.created = ts;
+                self.since = ts;
+                self.reported = ts;
+                self.has_range = true;
+                self.is_open = true;
+                self.is_ready = true;
+            }
             NodeStep::Gone => {}
         }
     }

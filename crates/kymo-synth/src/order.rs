@@ -1,5 +1,6 @@
 //! What is asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kymo_model::Timestamp;
@@ -23,6 +24,9 @@ pub struct Plan {
     pub outages: Vec<OutageOrder>,
     /// The workloads and other objects.
     pub workloads: Vec<WorkloadOrder>,
+    /// Kinds whose controllers write after every change, and how large a share of these updates is
+    /// seen. Controllers of other kinds gather changes before they write.
+    pub updates: BTreeMap<String, f64>,
     /// What the trace to which it is added has already.
     pub known: Known,
 }
@@ -38,6 +42,7 @@ impl Default for Plan {
             nodes: Vec::new(),
             outages: Vec::new(),
             workloads: Vec::new(),
+            updates: BTreeMap::new(),
             known: Known::default(),
         }
     }
@@ -71,8 +76,10 @@ pub struct NodeOrder {
     pub arrival: Option<Arrival>,
     /// From when a node is there until it is ready.
     pub startup: Option<Distribution>,
-    /// Whether they renew Leases.
-    pub leases: bool,
+    /// From one renewal of their Leases to the next; without it they have none.
+    pub leases: Option<i64>,
+    /// Reports besides.
+    pub updates: Option<Updates>,
     /// Whether they report their status every five minutes.
     pub heartbeats: bool,
 }
@@ -143,17 +150,62 @@ pub struct WorkloadOrder {
     pub placement: Placement,
     /// Other numbers of replicas, and from when on.
     pub scale: Arc<[(i64, u64)]>,
-    /// When it is rolled out anew.
-    pub rollouts: Arc<[i64]>,
+    /// When it is rolled out anew, and what is merged into its template then.
+    pub rollouts: Arc<[(i64, Option<serde_json::Value>)]>,
+    /// How many pods come in all: `arrival` says when, and the controller follows. Without it the
+    /// controller makes and deletes pods.
+    pub pods: Option<u64>,
+    /// Which updates of a pod there are besides the ones that every pod has.
+    pub stages: Stages,
+    /// How objects of other kinds change.
+    pub updates: Option<Updates>,
     /// What else is written.
     pub with: With,
 }
 
+/// Changes of objects, one after the other of each in turn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Updates {
+    /// How many there are in all.
+    pub count: u64,
+    /// When they come, counted from when the first object does.
+    pub arrival: Arrival,
+    /// What is merged into an object, one after the other; `{now}` in it stands for the time.
+    pub patches: Arc<[serde_json::Value]>,
+}
+
+/// Shares of pods that have an update of their own for something. What has none is seen with the
+/// next update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stages {
+    /// The kubelet has seen the pod.
+    pub accepted: f64,
+    /// Containers that run are ready; those with a readiness probe without it.
+    pub ready: Option<f64>,
+    /// Containers have ended after the pod was deleted.
+    pub stopped: f64,
+    /// The kubelet needs no grace any more.
+    pub released: f64,
+}
+
+impl Default for Stages {
+    fn default() -> Self {
+        Self {
+            accepted: 1.0,
+            ready: None,
+            stopped: 1.0,
+            released: 1.0,
+        }
+    }
+}
+
 /// What is written besides the objects themselves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct With {
     /// Events of the scheduler, the kubelet and the controllers.
     pub events: bool,
+    /// Only those of these reasons.
+    pub reasons: Option<Arc<[String]>>,
 }
 
 /// Where pods are put.

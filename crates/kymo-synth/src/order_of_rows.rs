@@ -170,7 +170,7 @@ fn pods(story: &Story<'_>, a: ObjectRef, b: ObjectRef) -> Ordering {
         .then_with(by_uid)
 }
 
-/// Returns namespace and name of an object, not of an Event.
+/// Returns namespace and name of an object.
 pub(crate) fn key_of(story: &Story<'_>, number: u32) -> (String, String) {
     let Some(object) = story.objects.get(number as usize) else {
         return Default::default();
@@ -194,7 +194,10 @@ pub(crate) fn key_of(story: &Story<'_>, number: u32) -> (String, String) {
             .plains
             .get(index)
             .map(|plain| (plain.namespace.to_string(), plain.name.to_string())),
-        Sort::Event => None,
+        Sort::Event => story.events.get(index).map(|event| {
+            let (namespace, about) = key_of(story, event.about);
+            (namespace, event.name(&about))
+        }),
     }
     .unwrap_or_default()
 }

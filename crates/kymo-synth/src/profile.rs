@@ -11,9 +11,9 @@ use crate::Error;
 pub struct Profile {
     /// Events by kind.
     pub counts: BTreeMap<String, u64>,
-    /// From the creation of pods until they run, in nanoseconds.
+    /// From the creation of pods until they run, in whole milliseconds.
     pub startups: Vec<f64>,
-    /// From when pods run until they end or are deleted, in nanoseconds.
+    /// From when pods run until they end or are deleted, in whole milliseconds.
     pub lifetimes: Vec<f64>,
 }
 
@@ -75,10 +75,15 @@ impl Profile {
 
     fn add(&mut self, times: &Times) {
         if let (Some(created), Some(running)) = (times.created, times.running) {
-            self.startups.push((running - created) as f64);
+            self.startups.push(millis(running - created));
         }
         if let (Some(running), Some(ended)) = (times.running, times.ended) {
-            self.lifetimes.push((ended - running).max(0) as f64);
+            self.lifetimes.push(millis(ended - running));
         }
     }
+}
+
+/// Rounds nanoseconds to milliseconds.
+fn millis(ns: i64) -> f64 {
+    (ns.max(0) as f64 / 1e6).round()
 }

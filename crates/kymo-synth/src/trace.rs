@@ -18,7 +18,7 @@ use crate::order_of_rows::{Index, key_of};
 use crate::pod::{Identity, PodState, Step};
 use crate::story::{EventRecord, GONE, Sort, Story, version_of};
 use crate::text::Place;
-use crate::{Error, Progress};
+use crate::{Error, Progress, Tally};
 
 /// A trace that was made up, ready to be written.
 pub struct Synthesis<'a> {
@@ -51,6 +51,20 @@ impl<'a> Synthesis<'a> {
     /// Returns how many events there are.
     pub fn events(&self) -> u64 {
         self.story.timeline.len() as u64
+    }
+
+    /// Counts the events of each kind.
+    pub fn tally(&self) -> BTreeMap<String, Tally> {
+        self.story.tally()
+    }
+
+    /// Counts the Events about workloads by their reasons.
+    pub fn reasons(&self) -> BTreeMap<String, u64> {
+        let mut reasons = BTreeMap::new();
+        for event in &self.story.events {
+            *reasons.entry(event.reason.word().to_owned()).or_default() += 1;
+        }
+        reasons
     }
 
     /// Returns the feeds of the resources.
@@ -298,7 +312,7 @@ impl Rows<'_, '_> {
             state.take(step, entry.ts);
             self.body.clear();
             node.write(&state, version_of(*event), &mut self.body);
-            let is_first = step == NodeStep::Created;
+            let is_first = matches!(step, NodeStep::Created | NodeStep::Present);
             rows.push(self.row(&common, *event, entry.ts, is_first, step == NodeStep::Gone));
         }
         rows
@@ -398,7 +412,7 @@ impl Rows<'_, '_> {
             return Vec::new();
         };
         let (namespace, about) = key_of(story, record.about);
-        let name = format!("{about}.{:x}", record.stamp);
+        let name = record.name(&about);
         let uid = story.seed.uid(u64::from(number)).to_string();
         let body = story.event_body(&record, &namespace, &about, &name, &uid, event, entry.ts);
         self.body.clear();

@@ -72,6 +72,10 @@ pub(crate) enum Step {
     Running,
     /// And are ready.
     Ready,
+    /// Its containers run and are ready at once.
+    Up,
+    /// An image cannot be pulled.
+    Stuck,
     /// A container ends with an error.
     Crashed,
     /// And is started again.
@@ -101,13 +105,15 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Created,
         Self::Unschedulable,
         Self::Bound,
         Self::Accepted,
         Self::Running,
         Self::Ready,
+        Self::Up,
+        Self::Stuck,
         Self::Crashed,
         Self::Restarted,
         Self::Succeeded,
@@ -139,6 +145,7 @@ pub(crate) struct PodState {
     /// Since when all containers are or are not ready.
     ready_since: i64,
     is_ready: bool,
+    is_stuck: bool,
     restarts: u32,
     crashed: Option<i64>,
     /// When the containers ended for good, and how.
@@ -161,13 +168,18 @@ impl PodState {
                 self.accepted = Some(ts);
                 self.ready_since = ts;
             }
-            Step::Running => {
+            Step::Running | Step::Up => {
+                if self.accepted.is_none() {
+                    self.accepted = Some(ts);
+                    self.ready_since = ts;
+                }
                 self.started = Some(ts);
-                if !shape.has_readiness {
+                if step == Step::Up {
                     self.is_ready = true;
                     self.ready_since = ts;
                 }
             }
+            Step::Stuck => self.is_stuck = true,
             Step::Ready => {
                 self.is_ready = true;
                 self.ready_since = ts;
@@ -207,7 +219,12 @@ impl PodState {
                 self.deletion = Some((ts, grace));
             }
             Step::Released => self.deletion = Some((ts, 0)),
-            Step::Gone => {}
+            Step::Gone => {
+                let is_running = self.started.is_some() && self.ended.is_none();
+                if is_running && let Some((_, grace)) = &mut self.deletion {
+                    *grace = 0;
+                }
+            }
         }
     }
 

@@ -175,7 +175,9 @@ impl Shape {
         out.push_str(r#"{"name":"#);
         container.quoted_name(out);
         let Some(started) = state.started else {
-            let reason = if self.inits.is_empty() {
+            let reason = if state.is_stuck && number == 0 {
+                "ImagePullBackOff"
+            } else if self.inits.is_empty() {
                 "ContainerCreating"
             } else {
                 "PodInitializing"

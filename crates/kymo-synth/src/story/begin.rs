@@ -67,6 +67,12 @@ pub(super) struct Prepared {
     pub(super) made: u64,
     arrivals: Option<Arrivals>,
     pub(super) rng: ChaCha8Rng,
+    /// How many pods came.
+    pub(super) pods_made: u64,
+    /// The objects that change, and their times.
+    pub(super) changing: super::update::Changing,
+    /// When the pods come that a controller follows.
+    pub(super) followed: std::collections::VecDeque<i64>,
     /// What was made: plain objects, sets, Deployments and bare pods.
     pub(super) plains: Vec<u32>,
     pub(super) sets: Vec<u32>,
@@ -128,6 +134,7 @@ impl Story<'_> {
             let pattern = NamePattern::new(&order.pattern, order.count).map_err(refused)?;
             let mut rng = self.seed.stream("nodes", number as u64);
             let mut arrivals = order.arrival.clone().map(Arrivals::new);
+            let mut begin = i64::MAX;
             for index in 0..order.count {
                 let offset = match &mut arrivals {
                     Some(arrivals) => match arrivals.next(&mut rng) {
@@ -153,12 +160,23 @@ impl Story<'_> {
                 let startup = order
                     .startup
                     .as_ref()
-                    .map(|startup| startup.sample(&mut rng));
+                    .map(|startup| startup.nth(index, &mut rng));
                 let at = order.at.saturating_add(offset);
                 self.set_order_of_node(node, number as u32, startup);
                 self.surely_after(at, Action::Node(node, NodeStep::Created));
+                begin = begin.min(at);
                 if let Some(until) = order.until {
                     self.surely_after(until.max(at), Action::Node(node, NodeStep::Gone));
+                }
+            }
+            if let Some(updates) = &order.updates {
+                let mut arrivals = Arrivals::new(updates.arrival.clone());
+                for _ in 0..updates.count {
+                    let Some(offset) = arrivals.next(&mut rng) else {
+                        break;
+                    };
+                    let at = begin.saturating_add(offset);
+                    self.after(at, Action::ReportOf(number as u32));
                 }
             }
         }
@@ -221,6 +239,17 @@ impl Story<'_> {
         if sort.counts_pods() || sort == Sort::DaemonSet {
             check_selector(&body).map_err(|reason| manifest.refuse(reason))?;
         }
+        if order.pods.is_some() && !matches!(sort, Sort::Deployment | Sort::ReplicaSet) {
+            let message = format!("`PODS` is not for a {}: its controller counts", order.kind);
+            return Err(refused(message));
+        }
+        if order.updates.is_some() && sort != Sort::Other {
+            let message = format!(
+                "`UPDATES` is not for a {}: its controller writes",
+                order.kind
+            );
+            return Err(refused(message));
+        }
         let replicas = match order.replicas {
             Some(replicas) if sort.counts_pods() => u32::try_from(replicas)
                 .ok()
@@ -273,6 +302,9 @@ impl Story<'_> {
             made: 0,
             arrivals: None,
             rng: self.seed.stream("order", number as u64),
+            pods_made: 0,
+            changing: super::update::Changing::default(),
+            followed: std::collections::VecDeque::new(),
             plains: Vec::new(),
             sets: Vec::new(),
             deployments: Vec::new(),
@@ -296,9 +328,11 @@ impl Story<'_> {
         for (step, (at, _)) in order.scale.iter().enumerate() {
             self.surely_after(at - order.at, Action::Scale(number, step as u32));
         }
-        for at in order.rollouts.iter() {
-            self.surely_after(at - order.at, Action::Rollout(number));
+        for (step, (at, _)) in order.rollouts.iter().enumerate() {
+            self.surely_after(at - order.at, Action::Rollout(number, step as u32));
         }
+        self.begin_updates(number, order);
+        self.begin_following(number, order);
         let is_one = self
             .prepared
             .get(number as usize)
@@ -389,7 +423,11 @@ impl Story<'_> {
         order: &WorkloadOrder,
         name: &str,
     ) -> Result<(), Error> {
-        let body = self.body_of(number);
+        if order.kind == "Namespace" && !self.namespaces.insert(name.to_owned()) {
+            return Ok(());
+        }
+        let mut body = self.body_of(number);
+        super::update::fill_times(&mut body, self.now);
         let api_version = self
             .prepared
             .get(number as usize)
@@ -407,11 +445,13 @@ impl Story<'_> {
         let plain = self.create(&draft, "")?;
         let lifetime = order.lifetime.clone();
         if let Some(prepared) = self.prepared.get_mut(number as usize) {
-            match lifetime {
-                Some(lifetime) => {
-                    let life = lifetime.sample(&mut prepared.rng);
-                    self.after(life.max(MILLI), Action::Remove(plain));
-                }
+            if order.updates.is_some() {
+                prepared.changing.add(plain);
+            }
+            let nth = prepared.made - 1;
+            let life = lifetime.map(|lifetime| lifetime.nth(nth, &mut prepared.rng));
+            match life.filter(|life| *life < i64::MAX) {
+                Some(life) => self.after(life.max(MILLI), Action::Remove(plain)),
                 None => prepared.plains.push(plain),
             }
         }
@@ -601,7 +641,7 @@ fn dress_daemon(spec: &mut Map<String, Value>) {
 }
 
 /// A subdomain of DNS, as the API server has it.
-pub(super) fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let is_inner = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     let is_outer = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9');
     let bytes = name.as_bytes();

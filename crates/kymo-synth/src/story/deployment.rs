@@ -1,6 +1,10 @@
+use std::sync::Arc;
+
+use kymo_patch::merge_patch;
 use serde_json::{Value, json};
 
 use super::event::Reason;
+use super::follow::is_following;
 use super::object::Draft;
 use super::pod::Naming;
 use super::queue::Action;
@@ -11,7 +15,7 @@ use crate::Error;
 use crate::clock::{MILLI, seconds};
 use crate::defaults::{as_object, object};
 use crate::order::WorkloadOrder;
-use crate::pod::{NameForm, controller};
+use crate::pod::{NameForm, Shape, controller};
 use crate::random::template_hash;
 
 /// How long the controller gathers changes before it writes.
@@ -282,7 +286,8 @@ impl Story<'_> {
             && !own.is_gone
         {
             own.is_syncing = true;
-            self.after(SYNC, Action::SyncDeployment(deployment));
+            let delay = self.pace("Deployment").unwrap_or(SYNC);
+            self.after(delay, Action::SyncDeployment(deployment));
         }
     }
 
@@ -393,6 +398,9 @@ impl Story<'_> {
 
     /// Scales the new `ReplicaSet` up and the old ones down, as far as it may.
     fn roll(&mut self, deployment: u32, own: &Deployment) -> Result<(), Error> {
+        if is_following(self.plan, own.order) {
+            return self.follow_roll(deployment, own.order, &own.sets);
+        }
         let Some((current, old)) = own.sets.split_last() else {
             return Ok(());
         };
@@ -456,7 +464,7 @@ impl Story<'_> {
     }
 
     /// Gives a `ReplicaSet` another number of replicas.
-    fn resize(&mut self, deployment: u32, set: u32, wanted: u32) -> Result<(), Error> {
+    pub(super) fn resize(&mut self, deployment: u32, set: u32, wanted: u32) -> Result<(), Error> {
         let Some(own) = self.deployments.get(deployment as usize).cloned() else {
             return Ok(());
         };
@@ -514,9 +522,14 @@ impl Story<'_> {
         Ok(())
     }
 
-    /// A user rolls a workload out anew, as `kubectl rollout restart` does.
-    pub(super) fn rollout(&mut self, order: u32) -> Result<(), Error> {
-        let at = seconds(self.now);
+    /// A user rolls a workload out anew: as `kubectl rollout restart` does, or with another template.
+    pub(super) fn rollout(&mut self, order: u32, step: u32) -> Result<(), Error> {
+        let (at, plan) = (seconds(self.now), self.plan);
+        let patch = plan
+            .workloads
+            .get(order as usize)
+            .and_then(|order| order.rollouts.get(step as usize))
+            .and_then(|(_, patch)| patch.as_ref());
         let deployments = self
             .prepared
             .get(order as usize)
@@ -527,14 +540,68 @@ impl Story<'_> {
                 continue;
             };
             let template = object(object(as_object(&mut own.body), "spec"), "template");
-            object(object(template, "metadata"), "annotations")
-                .insert("kubectl.kubernetes.io/restartedAt".to_owned(), json!(at));
+            if let Some(patch) = patch {
+                let mut changed = Value::Object(std::mem::take(template));
+                merge_patch(&mut changed, patch);
+                *template = std::mem::take(as_object(&mut changed));
+            } else {
+                object(object(template, "metadata"), "annotations")
+                    .insert("kubectl.kubernetes.io/restartedAt".to_owned(), json!(at));
+            }
             own.generation += 1;
+            own.is_complete = false;
+            if patch.is_some() {
+                self.reshape(order, deployment)?;
+            }
             self.rebase_deployment(deployment);
             self.write_deployment(deployment)?;
-            self.revise(deployment)?;
+            if !self.take_back(deployment)? {
+                self.revise(deployment)?;
+            }
         }
         Ok(())
+    }
+
+    /// The pods that come from now on are of the present template.
+    fn reshape(&mut self, order: u32, deployment: u32) -> Result<(), Error> {
+        let own = self.deployments.get(deployment as usize);
+        let spec = own.and_then(|own| own.body.pointer("/spec/template/spec"));
+        let mut spec = spec.cloned().unwrap_or_default();
+        let cluster = &mut self.cluster;
+        let shape = Shape::new(as_object(&mut spec), |pod| cluster.needs(pod))
+            .map_err(|reason| Error::order(order as usize, reason))?;
+        if let Some(prepared) = self.prepared.get_mut(order as usize) {
+            prepared.shape = Some(Arc::new(shape));
+        }
+        Ok(())
+    }
+
+    /// If there is a `ReplicaSet` of the present template already, that one is the present one again.
+    fn take_back(&mut self, deployment: u32) -> Result<bool, Error> {
+        let Some(own) = self.deployments.get(deployment as usize) else {
+            return Ok(false);
+        };
+        let template = own.body.pointer("/spec/template");
+        let found = own.sets.iter().enumerate().find_map(|(place, set)| {
+            let set = self.sets.get(*set as usize)?;
+            let mut known = self.templates.get(&set.group)?.clone();
+            let labels = known.pointer_mut("/metadata/labels")?.as_object_mut()?;
+            labels.shift_remove("pod-template-hash");
+            (Some(&known) == template).then_some((place, set.plain))
+        });
+        let Some((place, plain)) = found else {
+            return Ok(false);
+        };
+        let name = self.name_of(plain);
+        let Some(own) = self.deployment(deployment) else {
+            return Ok(false);
+        };
+        let set = own.sets.remove(place);
+        own.sets.push(set);
+        own.revision += 1;
+        self.announce(deployment, &name)?;
+        self.deployment_hears(deployment);
+        Ok(true)
     }
 
     /// A workload gets another number of replicas.
@@ -589,6 +656,11 @@ impl Story<'_> {
 }
 
 impl Deployment {
+    /// The set of the present template.
+    pub(super) fn present(&self) -> Option<u32> {
+        self.sets.last().copied()
+    }
+
     fn recreates(&self) -> bool {
         self.body
             .pointer("/spec/strategy/type")

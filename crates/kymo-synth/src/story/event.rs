@@ -1,5 +1,8 @@
+use std::sync::Arc;
+
 use super::{NONE, Sort, Story};
 use crate::Error;
+use crate::order::{With, WorkloadOrder};
 
 /// Why there is an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +22,47 @@ pub(crate) enum Reason {
     ScalingReplicaSet,
     /// A Job is done.
     Completed,
+}
+
+impl EventRecord {
+    /// Returns its name, from that of the object that it is about.
+    pub(crate) fn name(&self, about: &str) -> String {
+        format!("{about}.{:x}", self.stamp)
+    }
+}
+
+impl Reason {
+    /// Those that a workload's Events can have.
+    pub(crate) const ALL: [Self; 11] = [
+        Self::Scheduled,
+        Self::FailedScheduling,
+        Self::Pulled,
+        Self::Created,
+        Self::Started,
+        Self::BackOff,
+        Self::Killing,
+        Self::SuccessfulCreate,
+        Self::SuccessfulDelete,
+        Self::ScalingReplicaSet,
+        Self::Completed,
+    ];
+
+    /// Returns what stands in `reason`.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Scheduled => "Scheduled",
+            Self::FailedScheduling => "FailedScheduling",
+            Self::Pulled => "Pulled",
+            Self::Created => "Created",
+            Self::Started => "Started",
+            Self::BackOff => "BackOff",
+            Self::Killing => "Killing",
+            Self::SuccessfulCreate => "SuccessfulCreate",
+            Self::SuccessfulDelete => "SuccessfulDelete",
+            Self::ScalingReplicaSet => "ScalingReplicaSet",
+            Self::Completed => "Completed",
+        }
+    }
 }
 
 /// An Event.
@@ -47,7 +91,7 @@ impl Story<'_> {
     ) -> Result<(), Error> {
         if !self
             .order_of_pod(pod)
-            .is_some_and(|order| order.with.events)
+            .is_some_and(|order| Self::asks(order, reason))
         {
             return Ok(());
         }
@@ -74,7 +118,7 @@ impl Story<'_> {
             .plan
             .workloads
             .get(order as usize)
-            .is_some_and(|order| order.with.events);
+            .is_some_and(|order| Self::asks(order, reason));
         let Some((about, last)) = self
             .plains
             .get(plain as usize)
@@ -84,6 +128,13 @@ impl Story<'_> {
             return Ok(());
         };
         self.tell_of(about, last, reason, detail, other)
+    }
+
+    /// Tells whether an order asks for Events of a reason.
+    fn asks(order: &WorkloadOrder, reason: Reason) -> bool {
+        let With { events, reasons } = &order.with;
+        let is_one = |reasons: &Arc<[String]>| reasons.iter().any(|known| known == reason.word());
+        *events && reasons.as_ref().is_none_or(is_one)
     }
 
     fn tell_of(

@@ -30,8 +30,6 @@ impl Machine {
     }
 }
 
-/// From one renewal of a Lease to the next.
-const RENEWAL: i64 = 10 * SECOND;
 /// From one report to the next when nothing changes.
 const REPORT: i64 = 300 * SECOND;
 /// How long a node may be silent.
@@ -114,8 +112,14 @@ impl Story<'_> {
             if let Some(machine) = self.machine(node) {
                 machine.is_there = true;
             }
+            let is_up = machine.startup.is_some_and(|startup| startup <= 0);
+            let step = if is_up { NodeStep::Present } else { step };
             self.note(object, step as u32)?;
             let startup = machine.startup.unwrap_or(STARTUP);
+            if startup <= 0 {
+                self.set_up(node, machine.number);
+                return self.begin_reports(node, &machine);
+            }
             let soon = (startup / 2).min(100 * MILLI);
             self.surely_after(soon, Action::Node(node, NodeStep::Addressed));
             self.surely_after(startup, Action::Node(node, NodeStep::Ready));
@@ -136,14 +140,7 @@ impl Story<'_> {
         }
         match step {
             NodeStep::Ready => self.surely_after(20 * MILLI, Action::Node(node, NodeStep::Opened)),
-            NodeStep::Opened => {
-                if let Some(machine) = self.machine(node) {
-                    machine.is_open = true;
-                }
-                self.cluster.set_open(machine.number, true);
-                self.wake_waiting();
-                self.wake_daemons();
-            }
+            NodeStep::Opened => self.set_up(node, machine.number),
             NodeStep::Lost => {
                 self.set_lost(node, true);
                 self.lose_pods(node)?;
@@ -178,9 +175,36 @@ impl Story<'_> {
                     self.after(TOLERATION, Action::Pod(pod, Step::Tainted));
                 }
             }
-            NodeStep::Created | NodeStep::Addressed | NodeStep::Reported => {}
+            NodeStep::Created | NodeStep::Addressed | NodeStep::Reported | NodeStep::Present => {}
         }
         Ok(())
+    }
+
+    /// Pods can be put on a node.
+    fn set_up(&mut self, node: u32, number: u32) {
+        if let Some(machine) = self.machine(node) {
+            machine.is_open = true;
+        }
+        self.cluster.set_open(number, true);
+        self.wake_waiting();
+        self.wake_daemons();
+    }
+
+    /// The next node of an order that is up reports its status.
+    pub(super) fn report_of(&mut self, order: u32) -> Result<(), Error> {
+        let count = self.node_state.len();
+        let from = self.reporters.get(&order).copied().unwrap_or(0) as usize;
+        let is_able =
+            |machine: &Machine| machine.order == order && machine.is_up() && !machine.is_lost;
+        let next = (from..count).chain(0..from).find(|node| {
+            let machine = self.node_state.get(*node);
+            machine.is_some_and(is_able)
+        });
+        let Some(node) = next else {
+            return Ok(());
+        };
+        self.reporters.insert(order, node as u32 + 1);
+        self.node_step(node as u32, NodeStep::Reported)
     }
 
     fn set_lost(&mut self, node: u32, is_lost: bool) {
@@ -198,7 +222,7 @@ impl Story<'_> {
         let Some(order) = plan.nodes.get(machine.order as usize) else {
             return Ok(());
         };
-        if order.leases {
+        if order.leases.is_some() {
             let lease = self.object(Sort::Lease, node)?;
             if let Some(machine) = self.machine(node) {
                 machine.lease = lease;
@@ -220,7 +244,10 @@ impl Story<'_> {
             if !machine.is_lost {
                 self.note(machine.lease, 0)?;
             }
-            self.after(RENEWAL, Action::Renew(node));
+            let order = self.plan.nodes.get(machine.order as usize);
+            if let Some(every) = order.and_then(|order| order.leases) {
+                self.after(every.max(MILLI), Action::Renew(node));
+            }
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod begin;
 mod cron;
 mod deployment;
 mod event;
+mod follow;
 mod job;
 mod letters;
 mod machine;
@@ -16,9 +17,14 @@ mod pod;
 mod queue;
 mod set;
 mod status;
+mod thin;
+mod update;
 
 pub(crate) use event::{EventRecord, Reason};
 pub(crate) use object::{Plain, Version};
+pub use thin::Tally;
+
+pub(crate) use begin::is_name;
 pub(crate) use pod::Pod;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -99,6 +105,8 @@ pub(crate) struct Story<'a> {
     cluster: Cluster,
     prepared: Vec<Prepared>,
     node_state: Vec<machine::Machine>,
+    /// Of each order of nodes the one that reports next.
+    reporters: BTreeMap<u32, u32>,
     sets: Vec<Set>,
     deployments: Vec<Deployment>,
     crons: Vec<CronState>,
@@ -139,6 +147,7 @@ impl<'a> Story<'a> {
             cluster: Cluster::default(),
             prepared: Vec::new(),
             node_state: Vec::new(),
+            reporters: BTreeMap::new(),
             sets: Vec::new(),
             deployments: Vec::new(),
             crons: Vec::new(),
@@ -171,6 +180,7 @@ impl<'a> Story<'a> {
             }
         }
         story.end = horizon.unwrap_or(story.now);
+        story.thin();
         Ok(story)
     }
 
@@ -179,6 +189,7 @@ impl<'a> Story<'a> {
             Action::Node(node, step) => self.node_step(node, step),
             Action::Renew(node) => self.renew(node),
             Action::Report(node) => self.report(node),
+            Action::ReportOf(order) => self.report_of(order),
             Action::Outage(order) => self.outage(order),
             Action::OutageEnd(order) => self.outage_end(order),
             Action::Begin(order) => self.begin(order),
@@ -188,7 +199,9 @@ impl<'a> Story<'a> {
             Action::Reconcile(set) => self.reconcile(set),
             Action::Sync(set) => self.sync(set),
             Action::SyncDeployment(deployment) => self.sync_deployment(deployment),
-            Action::Rollout(order) => self.rollout(order),
+            Action::Rollout(order, step) => self.rollout(order, step),
+            Action::Update(order) => self.update(order),
+            Action::Follow(order) => self.follow(order),
             Action::Scale(order, step) => self.scale(order, step),
             Action::Cron(cron) => self.cron_tick(cron),
             Action::Expire(set) => self.expire(set),

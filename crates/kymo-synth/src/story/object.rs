@@ -20,6 +20,7 @@ pub(crate) struct Plain {
     /// The number of its last event.
     pub(crate) last: u32,
     pub(super) created: i64,
+    pub(super) is_gone: bool,
 }
 
 /// A version of an object: what it has in common with others, and its status.
@@ -64,6 +65,7 @@ impl Story<'_> {
             object,
             last: 0,
             created: self.now,
+            is_gone: false,
         });
         self.write_version(index, base, status)?;
         Ok(index)
@@ -110,7 +112,13 @@ impl Story<'_> {
 
     /// Deletes an object.
     pub(super) fn remove(&mut self, plain: u32) -> Result<(), Error> {
-        let object = self.object_of(plain);
+        let Some(found) = self.plains.get_mut(plain as usize) else {
+            return Ok(());
+        };
+        if std::mem::replace(&mut found.is_gone, true) {
+            return Ok(());
+        }
+        let object = found.object;
         self.note(object, GONE).map(|_| ())
     }
 

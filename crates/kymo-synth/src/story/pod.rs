@@ -8,7 +8,7 @@ use super::queue::Action;
 use super::{NONE, Sort, Story};
 use crate::clock::{MILLI, SECOND};
 use crate::defaults::{as_object, object};
-use crate::order::{Placement, WorkloadOrder};
+use crate::order::{Placement, Stages, WorkloadOrder};
 use crate::pod::{Group, NameForm, Shape, Step};
 use crate::{Distribution, Error};
 
@@ -33,7 +33,9 @@ pub(crate) struct Pod {
     order: u32,
     /// The number of its last event.
     pub(super) last: u32,
-    /// From its creation until it runs.
+    /// Its number among the pods of its order.
+    nth: u64,
+    /// From its creation until it runs; `i64::MAX`: never.
     startup: i64,
     /// From then until it ends or is deleted; `i64::MAX`: never.
     life: i64,
@@ -44,6 +46,13 @@ pub(crate) struct Pod {
     /// Whether the trace does not end before it has run.
     is_essential: bool,
     restarts: u16,
+}
+
+impl Pod {
+    /// Tells whether nothing says when it ends.
+    pub(super) fn stays(&self) -> bool {
+        self.life == i64::MAX
+    }
 }
 
 /// What is said of a pod when it is made.
@@ -61,6 +70,9 @@ const STARTUP: Distribution = Distribution::Lognormal {
     p99: 5e9,
 };
 
+/// How long the kubelet tries to pull an image until it says that it cannot.
+const PULL: i64 = 2 * SECOND;
+
 /// How long a pod of a Job works when nothing is said.
 const RUNTIME: Distribution = Distribution::Lognormal {
     p50: 30e9,
@@ -77,12 +89,14 @@ impl Story<'_> {
         let number = self.pods.len() as u32;
         let object = self.object(Sort::Pod, number)?;
         let mut rng = self.seed.stream("pod", u64::from(object));
-        let startup = order.startup.as_ref().unwrap_or(&STARTUP).sample(&mut rng);
+        let nth = self.count_pod_of(birth.order);
+        let startup = order.startup.as_ref().unwrap_or(&STARTUP);
+        let startup = startup.nth(nth, &mut rng);
         let ends = self.works(birth);
         let life = match (&order.runtime, &order.lifetime) {
-            (Some(runtime), _) if ends => runtime.sample(&mut rng),
+            (Some(runtime), _) if ends => runtime.nth(nth, &mut rng),
             (None, _) if ends => RUNTIME.sample(&mut rng),
-            (_, Some(lifetime)) => lifetime.sample(&mut rng),
+            (_, Some(lifetime)) => lifetime.nth(nth, &mut rng),
             _ => i64::MAX,
         };
         let fails = ends && rng.random::<f64>() < order.failures;
@@ -100,6 +114,7 @@ impl Story<'_> {
             order: birth.order,
             last: 0,
             startup: startup.max(4 * MILLI),
+            nth,
             life,
             fails,
             is_ready: false,
@@ -109,15 +124,33 @@ impl Story<'_> {
             restarts: 0,
         });
         self.note_pod(number, Step::Created)?;
-        if order.placement == Placement::None {
-            if life < i64::MAX && !ends {
-                self.after(life, Action::Pod(number, Step::Terminating));
-            }
-        } else {
+        let never_runs = order.placement == Placement::None || startup == i64::MAX;
+        if never_runs && life < i64::MAX && !ends {
+            self.after(life, Action::Pod(number, Step::Terminating));
+        }
+        if order.placement != Placement::None {
             let delay = self.until_scheduled(number);
             self.pod_after(number, delay, Action::Schedule(number));
         }
         Ok(number)
+    }
+
+    /// Counts the pods of an order; returns how many came before.
+    fn count_pod_of(&mut self, order: u32) -> u64 {
+        let Some(prepared) = self.prepared.get_mut(order as usize) else {
+            return 0;
+        };
+        prepared.pods_made += 1;
+        prepared.pods_made - 1
+    }
+
+    /// Tells whether a pod is one of those that have an update of their own for something.
+    fn has_stage(&self, pod: &Pod, share_of: impl Fn(&Stages) -> f64) -> bool {
+        let order = self.plan.workloads.get(pod.order as usize);
+        let share = order.map_or(1.0, |order| share_of(&order.stages));
+        // Of any so many pods in a row as many as the share says.
+        let upto = |count: u64| (count as f64 * share + 1e-9).floor();
+        upto(pod.nth + 1) > upto(pod.nth)
     }
 
     /// Tells whether the containers of such a pod end by themselves.
@@ -222,16 +255,16 @@ impl Story<'_> {
         self.note_pod(number, Step::Bound)?;
         self.tell_of_pod(number, Reason::Scheduled, 0)?;
         let rest = pod.startup - self.until_scheduled(number);
-        self.pod_after(
-            number,
-            (rest / 4).clamp(MILLI, 200 * MILLI),
-            Action::Pod(number, Step::Accepted),
-        );
-        self.pod_after(
-            number,
-            rest.max(2 * MILLI),
-            Action::Pod(number, Step::Running),
-        );
+        let accepted = (rest / 4).clamp(MILLI, 200 * MILLI);
+        if self.has_stage(&pod, |stages| stages.accepted) {
+            self.pod_after(number, accepted, Action::Pod(number, Step::Accepted));
+        }
+        if pod.startup == i64::MAX {
+            self.after(PULL, Action::Pod(number, Step::Stuck));
+        } else {
+            let running = Action::Pod(number, Step::Running);
+            self.pod_after(number, rest.max(2 * MILLI), running);
+        }
         Ok(true)
     }
 
@@ -288,7 +321,7 @@ impl Story<'_> {
             return Ok(());
         }
         match step {
-            Step::Accepted if !pod.is_leaving => self.note_pod(number, step),
+            Step::Accepted | Step::Stuck if !pod.is_leaving => self.note_pod(number, step),
             Step::Running if !pod.is_leaving => self.run(number, &pod),
             Step::Ready if !pod.is_leaving && !pod.has_ended => self.make_ready(number),
             Step::Crashed if pod.is_ready && !pod.is_leaving => self.crash(number, &pod),
@@ -300,13 +333,17 @@ impl Story<'_> {
             Step::Tainted | Step::Evicted if !pod.is_leaving => self.evict(number, &pod, step),
             Step::Terminating if !pod.is_leaving => self.terminate(number, &pod),
             Step::Stopped if !pod.has_ended => {
-                self.note_pod(number, step)?;
+                if self.has_stage(&pod, |stages| stages.stopped) {
+                    self.note_pod(number, step)?;
+                }
                 self.give_back(number);
                 self.after(300 * MILLI, Action::Pod(number, Step::Released));
                 Ok(())
             }
             Step::Released => {
-                self.note_pod(number, step)?;
+                if self.has_stage(&pod, |stages| stages.released) {
+                    self.note_pod(number, step)?;
+                }
                 self.after(50 * MILLI, Action::Pod(number, Step::Gone));
                 Ok(())
             }
@@ -316,22 +353,34 @@ impl Story<'_> {
     }
 
     fn run(&mut self, number: u32, pod: &Pod) -> Result<(), Error> {
-        if pod.stage == Step::Bound {
+        if pod.stage == Step::Bound && self.has_stage(pod, |stages| stages.accepted) {
             self.note_pod(number, Step::Accepted)?;
         }
-        self.note_pod(number, Step::Running)?;
+        let Some((probes, readiness, works)) = self.group_of_pod(number).map(|group| {
+            let shape = &group.shape;
+            (shape.has_readiness, shape.readiness, !shape.restarts)
+        }) else {
+            return Ok(());
+        };
+        let share = self
+            .order_of_pod(number)
+            .and_then(|order| order.stages.ready);
+        let has_readiness = match share {
+            Some(share) => self.has_stage(pod, |_| share),
+            None => probes,
+        };
+        let step = if has_readiness {
+            Step::Running
+        } else {
+            Step::Up
+        };
+        self.note_pod(number, step)?;
         let containers = self.container_count(number);
         for container in 0..containers {
             self.tell_of_pod(number, Reason::Pulled, container)?;
             self.tell_of_pod(number, Reason::Created, container)?;
             self.tell_of_pod(number, Reason::Started, container)?;
         }
-        let Some((has_readiness, readiness, works)) = self.group_of_pod(number).map(|group| {
-            let shape = &group.shape;
-            (shape.has_readiness, shape.readiness, !shape.restarts)
-        }) else {
-            return Ok(());
-        };
         if has_readiness {
             let (delay, period) = readiness;
             let wait = delay + self.rng.random_range(0..=period.max(1));

@@ -13,6 +13,8 @@ pub(super) enum Action {
     Renew(u32),
     /// A node reports its status.
     Report(u32),
+    /// One of the nodes of an order does.
+    ReportOf(u32),
     /// What an order does to nodes.
     Outage(u32),
     /// It is over.
@@ -32,7 +34,11 @@ pub(super) enum Action {
     /// The controller of Deployments does.
     SyncDeployment(u32),
     /// An order's workload is rolled out anew.
-    Rollout(u32),
+    Rollout(u32, u32),
+    /// One of an order's objects changes.
+    Update(u32),
+    /// Another pod comes that a controller follows.
+    Follow(u32),
     /// It gets another number of replicas.
     Scale(u32, u32),
     /// A `CronJob` is due.

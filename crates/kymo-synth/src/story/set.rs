@@ -4,13 +4,14 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 use super::event::Reason;
+use super::follow::is_following;
 use super::job::JobState;
 use super::object::Draft;
 use super::pod::Birth;
 use super::pod::{NAME, Naming, ORDINAL};
 use super::queue::Action;
 use super::status::{self, Counts};
-use super::{NONE, Story};
+use super::{NONE, Pod, Story};
 use crate::Error;
 use crate::arrival::{Arrival, Arrivals};
 use crate::clock::MILLI;
@@ -122,6 +123,7 @@ impl Story<'_> {
         let arrival = plan
             .workloads
             .get(order as usize)
+            .filter(|order| order.pods.is_none())
             .and_then(|order| order.arrival.clone());
         if let Some(arrival) = arrival
             && let Some(own) = self.set(set)
@@ -280,8 +282,15 @@ impl Story<'_> {
             && !own.is_gone
         {
             own.is_syncing = true;
-            self.after(SYNC, Action::Sync(set));
+            let kind = own.kind.word();
+            let delay = self.pace(kind).unwrap_or(SYNC);
+            self.after(delay, Action::Sync(set));
         }
+    }
+
+    /// How soon controllers write that write after every change.
+    pub(super) fn pace(&self, kind: &str) -> Option<i64> {
+        self.plan.updates.contains_key(kind).then_some(MILLI)
     }
 
     /// The controller of a set looks soon whether it has the pods that it wants.
@@ -353,10 +362,13 @@ impl Story<'_> {
     }
 
     fn reconcile_replicas(&mut self, set: u32) -> Result<(), Error> {
-        let now = self.now;
+        let (now, plan) = (self.now, self.plan);
         let Some(own) = self.set(set) else {
             return Ok(());
         };
+        if is_following(plan, own.order) {
+            return Ok(());
+        }
         let have = own.active.len() as u32 + own.pending;
         let wanted = own.wanted;
         if have > wanted {
@@ -575,8 +587,12 @@ impl Story<'_> {
             return Ok(());
         }
         own.is_gone = true;
-        let (plain, pods) = (own.plain, own.active.clone());
+        let (plain, mut pods, order) = (own.plain, own.active.clone(), own.order);
         self.remove(plain)?;
+        if is_following(self.plan, order) {
+            // The others go as the order says.
+            pods.retain(|pod| self.pods.get(*pod as usize).is_some_and(Pod::stays));
+        }
         for (place, pod) in pods.into_iter().enumerate() {
             let delay = 50 * MILLI + 200_000 * place as i64;
             self.surely_after(delay, Action::Pod(pod, crate::pod::Step::Terminating));
@@ -714,6 +730,18 @@ impl Story<'_> {
             has_status: false,
         };
         self.create(&draft, "").map(|_| ())
+    }
+}
+
+impl SetKind {
+    /// The kind of the object.
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Replica { .. } => "ReplicaSet",
+            Self::Stateful { .. } => "StatefulSet",
+            Self::Daemon => "DaemonSet",
+            Self::Job(_) => "Job",
+        }
     }
 }
 

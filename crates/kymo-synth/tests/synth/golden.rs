@@ -110,7 +110,10 @@ fn remade(recorded: &Made) -> Made {
         line: 1,
     }];
     order.until = Some(40 * SECOND);
-    order.with = With { events: true };
+    order.with = With {
+        events: true,
+        ..With::default()
+    };
     let mut fleet = nodes(3);
     for label in [
         "topology.kubernetes.io/zone",

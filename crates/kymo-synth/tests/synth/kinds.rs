@@ -39,7 +39,10 @@ fn the_same_plan_gives_the_same_rows_and_another_seed_others() {
     order.replicas = Some(20);
     order.arrival = Some(Arrival::Poisson { rate: 5.0 });
     order.lifetime = Some(Distribution::Exponential { mean: 5e9 });
-    order.with = With { events: true };
+    order.with = With {
+        events: true,
+        ..With::default()
+    };
     let first = plan(order);
     let second = Plan {
         seed: 1,
@@ -116,7 +119,7 @@ fn pods_whose_life_is_over_are_replaced() {
 fn a_rollout_keeps_to_surge_and_unavailability() {
     let mut order = workload("Deployment", "web", DEPLOYMENT);
     order.replicas = Some(8);
-    order.rollouts = [10 * SECOND].into();
+    order.rollouts = [(10 * SECOND, None)].into();
     let made = make(&plan(order));
     assert_eq!(made.lives("ReplicaSet").len(), 2);
     let deployment = made.life("Deployment");

@@ -8,4 +8,5 @@
 
 mod golden;
 mod kinds;
+mod measured;
 mod workbench;

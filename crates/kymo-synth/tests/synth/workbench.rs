@@ -21,7 +21,8 @@ pub(crate) fn nodes(count: u64) -> NodeOrder {
         until: None,
         arrival: None,
         startup: None,
-        leases: false,
+        leases: None,
+        updates: None,
         heartbeats: false,
     }
 }
@@ -44,6 +45,9 @@ pub(crate) fn workload(kind: &str, name: &str, manifest: &str) -> WorkloadOrder 
         placement: Placement::Spread,
         scale: [].into(),
         rollouts: [].into(),
+        pods: None,
+        stages: kymo_synth::Stages::default(),
+        updates: None,
         with: With::default(),
     }
 }

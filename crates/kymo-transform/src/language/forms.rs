@@ -56,7 +56,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         word: "SYNTHESIZE",
-        text: "SYNTHESIZE {TIME duration [FROM instant] | NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES | HEARTBEATS]... | {FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration] | kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK} | SCALE TO count AT start | ROLLOUT AT start | EVENTS]...}",
+        text: "SYNTHESIZE {TIME duration [FROM instant] | UPDATES shares | NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES [EVERY duration] | HEARTBEATS | UPDATES count arrival]... | {FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration] | kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK} | SCALE TO count AT start | ROLLOUT AT start [WITH document] | PODS count | STAGE {ACCEPTED | READY | STOPPED | RELEASED} share | UPDATES count arrival [WITH documents] | EVENTS [OF reasons]]...}",
     },
     Form {
         word: "ANONYMIZE",
@@ -239,19 +239,20 @@ pub const LEAVES: &[Leaf] = &[
     Leaf {
         name: "arrival",
         is: "identifier '(' argument ( ',' argument )* ')'",
-        meaning: "uniform, poisson, burst, diurnal or times",
+        meaning: "uniform, poisson, burst, diurnal, times or at",
         examples: &[
             "uniform(rate => 10)",
             "poisson(rate => 0.5)",
             "burst(size => 100, every => '10s')",
             "diurnal(rate => 2, peak => 5, period => '24h')",
             "times('arrivals.csv', 'submitted')",
+            "at('0s', '1.5s', '20s')",
         ],
     },
     Leaf {
         name: "distribution",
         is: "identifier '(' argument ( ',' argument )* ')'",
-        meaning: "constant, uniform, exponential, lognormal, pareto, empirical or measured",
+        meaning: "constant, uniform, exponential, lognormal, pareto, empirical, measured or dealt",
         examples: &[
             "constant('2s')",
             "uniform(min => '1s', max => '3s')",
@@ -260,6 +261,7 @@ pub const LEAVES: &[Leaf] = &[
             "pareto(min => '1s', shape => 1.5)",
             "empirical('1s', '1.5s', '4s')",
             "measured('runs.csv', 'seconds')",
+            "dealt('2s', '1s', 'never')",
         ],
     },
     Leaf {
@@ -267,6 +269,27 @@ pub const LEAVES: &[Leaf] = &[
         is: "number",
         meaning: "between 0 and 1",
         examples: &["0", "0.05", "1"],
+    },
+    Leaf {
+        name: "shares",
+        is: "'{' text ':' number ( ',' text ':' number )* '}'",
+        meaning: "kinds, each with a number between 0 and 1",
+        examples: &["{'Deployment': 0.8}", "{'Job': 1, 'ReplicaSet': 0.95}"],
+    },
+    Leaf {
+        name: "documents",
+        is: "text | 'cycle' '(' text ( ',' text )* ')'",
+        meaning: "objects in JSON; in their texts {now} stands for the time, {now:6} for one with microseconds",
+        examples: &[
+            "'{\"spec\":{\"renewTime\":\"{now:6}\"}}'",
+            "cycle('{\"status\":{\"ready\":1}}', '{\"status\":{\"ready\":2}}')",
+        ],
+    },
+    Leaf {
+        name: "reasons",
+        is: "'(' text ( ',' text )* ')'",
+        meaning: "reasons of Events",
+        examples: &["('Scheduled')", "('Scheduled', 'Killing')"],
     },
     Leaf {
         name: "prefix",

@@ -15,6 +15,11 @@ pub enum Synthesize {
         /// When it begins.
         from: Option<TimePoint>,
     },
+    /// `SYNTHESIZE UPDATES {kind: share, …}`
+    Updates {
+        /// Kinds, and shares of their updates.
+        shares: Vec<(String, Number)>,
+    },
     /// `SYNTHESIZE NODES count …`
     Nodes {
         /// How many.
@@ -88,12 +93,22 @@ pub struct SynthesizeOptions {
     pub placement: Option<PlacementWord>,
     /// `SCALE TO … AT …`.
     pub scale: Vec<(u64, TimePoint)>,
-    /// `ROLLOUT AT …`.
-    pub rollouts: Vec<TimePoint>,
+    /// `ROLLOUT AT … [WITH …]`.
+    pub rollouts: Vec<(TimePoint, Option<DocumentText>)>,
+    /// `PODS`.
+    pub pods: Option<u64>,
+    /// `STAGE …`.
+    pub stages: Vec<(StageWord, Number)>,
+    /// `UPDATES`.
+    pub updates: Option<UpdatesClause>,
     /// `EVENTS`.
     pub events: bool,
+    /// `EVENTS OF (…)`.
+    pub reasons: Vec<String>,
     /// `LEASES`, for nodes.
     pub leases: bool,
+    /// `LEASES EVERY …`, in nanoseconds.
+    pub lease_interval: Option<i64>,
     /// `HEARTBEATS`, for nodes.
     pub heartbeats: bool,
 }
@@ -107,6 +122,54 @@ pub struct ManifestText {
     pub is_inline: bool,
     /// Where it stands.
     pub place: Place,
+}
+
+/// A JSON object as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentText {
+    /// What was written.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// `UPDATES count arrival [WITH …]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpdatesClause {
+    /// How many.
+    pub count: u64,
+    /// When.
+    pub arrival: Call,
+    /// What is merged into an object, one after the other.
+    pub patches: Vec<DocumentText>,
+}
+
+/// What a pod can have an update of its own for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageWord {
+    /// Its kubelet has seen it.
+    Accepted,
+    /// Its containers are ready.
+    Ready,
+    /// They have ended.
+    Stopped,
+    /// Its kubelet needs no grace any more.
+    Released,
+}
+
+impl StageWord {
+    /// All of them, with their words.
+    pub(crate) const ALL: [(&'static str, Self); 4] = [
+        ("ACCEPTED", Self::Accepted),
+        ("READY", Self::Ready),
+        ("STOPPED", Self::Stopped),
+        ("RELEASED", Self::Released),
+    ];
+
+    fn word(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(_, stage)| *stage == self);
+        found.map_or("", |(word, _)| word)
+    }
 }
 
 /// On which nodes pods are put.
@@ -170,6 +233,14 @@ impl Display for Synthesize {
                     Some(from) => write!(f, " FROM {}", Quoted(&from.text)),
                     None => Ok(()),
                 }
+            }
+            Self::Updates { shares } => {
+                f.write_str("UPDATES {")?;
+                for (index, (kind, share)) in shares.iter().enumerate() {
+                    let before = if index == 0 { "" } else { ", " };
+                    write!(f, "{before}{}: {}", Quoted(kind), share.text)?;
+                }
+                f.write_str("}")
             }
             Self::Nodes { count, options } => write!(f, "NODES {count}{options}"),
             Self::Outage {
@@ -261,19 +332,61 @@ impl Display for SynthesizeOptions {
         for (replicas, at) in &self.scale {
             write!(f, " SCALE TO {replicas} AT {}", Quoted(&at.text))?;
         }
-        for at in &self.rollouts {
+        for (at, patch) in &self.rollouts {
             write!(f, " ROLLOUT AT {}", Quoted(&at.text))?;
+            if let Some(patch) = patch {
+                write!(f, " WITH {}", Quoted(&patch.text))?;
+            }
+        }
+        if let Some(pods) = self.pods {
+            write!(f, " PODS {pods}")?;
+        }
+        for (stage, share) in &self.stages {
+            write!(f, " STAGE {} {}", stage.word(), share.text)?;
+        }
+        if let Some(updates) = &self.updates {
+            write!(f, "{updates}")?;
         }
         for (word, is_set) in [
             ("EVENTS", self.events),
             ("LEASES", self.leases),
             ("HEARTBEATS", self.heartbeats),
         ] {
-            if is_set {
-                write!(f, " {word}")?;
+            if !is_set {
+                continue;
+            }
+            write!(f, " {word}")?;
+            if word == "EVENTS" {
+                for (index, reason) in self.reasons.iter().enumerate() {
+                    let before = if index == 0 { " OF (" } else { ", " };
+                    write!(f, "{before}{}", Quoted(reason))?;
+                }
+                if !self.reasons.is_empty() {
+                    f.write_str(")")?;
+                }
+            }
+            if let (Some(every), "LEASES") = (self.lease_interval, word) {
+                write!(f, " EVERY {}", Length(every))?;
             }
         }
         Ok(())
+    }
+}
+
+impl Display for UpdatesClause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, " UPDATES {} {}", self.count, self.arrival)?;
+        match self.patches.as_slice() {
+            [] => Ok(()),
+            [patch] => write!(f, " WITH {}", Quoted(&patch.text)),
+            several => {
+                for (index, patch) in several.iter().enumerate() {
+                    let before = if index == 0 { " WITH cycle(" } else { ", " };
+                    write!(f, "{before}{}", Quoted(&patch.text))?;
+                }
+                f.write_str(")")
+            }
+        }
     }
 }
 

@@ -10,8 +10,8 @@ use crate::Error;
 use crate::language::{Argument, ArgumentValue, Call, LanguageError, Place};
 
 const DISTRIBUTIONS: &str =
-    "write constant, uniform, exponential, lognormal, pareto, empirical or measured";
-const ARRIVALS: &str = "write uniform, poisson, burst, diurnal or times";
+    "write constant, uniform, exponential, lognormal, pareto, empirical, measured or dealt";
+const ARRIVALS: &str = "write uniform, poisson, burst, diurnal, times or at";
 
 /// What a call asks for: something, or a column of a file that has to be read for it.
 enum Asked<T> {
@@ -124,6 +124,17 @@ fn asked_distribution(call: &Call) -> Result<Asked<Distribution>, LanguageError>
             values.sort_by(f64::total_cmp);
             Distribution::Empirical(values.into())
         }
+        "dealt" => {
+            let mut values = Vec::with_capacity(call.arguments.len());
+            for argument in &call.arguments {
+                arguments.unnamed(argument)?;
+                values.push(match &argument.value {
+                    ArgumentValue::Text(text) if text == "never" => f64::INFINITY,
+                    _ => duration(argument)?,
+                });
+            }
+            Distribution::Dealt(values.into())
+        }
         "measured" => {
             let [path, name] = arguments.positional()?;
             return Ok(Asked::Column {
@@ -175,6 +186,15 @@ fn asked_arrival(call: &Call) -> Result<Asked<Arrival>, LanguageError> {
                 peak: ratio,
                 period: above_zero(duration(period)?, period)?,
             }
+        }
+        "at" => {
+            let mut times = Vec::with_capacity(call.arguments.len());
+            for argument in &call.arguments {
+                arguments.unnamed(argument)?;
+                times.push(duration(argument)? as i64);
+            }
+            times.sort_unstable();
+            Arrival::Times(times.into())
         }
         "times" => {
             let [path, name] = arguments.positional()?;

@@ -1,13 +1,14 @@
 use std::path::Path;
 
 use kymo_store::Trace;
-use kymo_synth::Profile;
+use kymo_synth::{Fit, Plan, Profile, Synthesis, Tuning, Unwatched};
 
 pub use kymo_synth::Distance;
 
+use super::plan::plan;
 use super::run::Synth;
 use crate::Error;
-use crate::language::Script;
+use crate::language::{Script, Statement};
 
 /// A script that makes the like of a trace, and how like it is.
 #[derive(Clone, Debug)]
@@ -25,24 +26,25 @@ pub struct Fitted {
 /// Must be called inside a Tokio runtime.
 pub async fn fit(trace: &Path, seed: u64) -> Result<Fitted, Error> {
     let recorded = Trace::open(trace)?;
-    let failed = |error: kymo_synth::Error| match error {
-        kymo_synth::Error::Store { source } => source.into(),
-        other => Error::Statement {
-            message: other.to_string(),
-            place: crate::language::Place::default(),
-            hint: None,
-        },
+    let fit = Fit::of(&recorded).map_err(failed)?;
+    // What the first one makes tells how much is missing, and how much there is too much of.
+    let script = parsed(&fit.script(&Tuning::default()))?;
+    let statements: Vec<&Statement> = script.statements.iter().collect();
+    let base = Plan {
+        seed,
+        ..Plan::default()
     };
-    let text = kymo_synth::fit(&recorded).map_err(failed)?;
-    let script = Script::parse(&text).map_err(|error| Error::Answer {
-        message: error.to_string(),
-    })?;
+    let planned = plan(&statements, Path::new(""), base)?;
+    let made = Synthesis::new(&planned.plan, &Unwatched).map_err(|error| planned.explain(error))?;
+    let tuning = fit.tune(&made.tally(), &made.reasons());
+    drop(made);
+    let text = fit.script(&tuning);
     let folder = tempfile::tempdir().map_err(|source| Error::Workspace {
         path: std::env::temp_dir(),
         source,
     })?;
     let out = folder.path().join("made.parquet");
-    Synth::new(script, folder.path())
+    Synth::new(parsed(&text)?, folder.path())
         .seed(seed)
         .run(&out)
         .await?;
@@ -54,4 +56,21 @@ pub async fn fit(trace: &Path, seed: u64) -> Result<Fitted, Error> {
         text,
         distance: Distance::between(&one, &other),
     })
+}
+
+fn parsed(text: &str) -> Result<Script, Error> {
+    Script::parse(text).map_err(|error| Error::Answer {
+        message: error.to_string(),
+    })
+}
+
+fn failed(error: kymo_synth::Error) -> Error {
+    match error {
+        kymo_synth::Error::Store { source } => source.into(),
+        other => Error::Statement {
+            message: other.to_string(),
+            place: crate::language::Place::default(),
+            hint: None,
+        },
+    }
 }

@@ -5,14 +5,14 @@ use std::path::Path;
 use kymo_model::{Timestamp, parse_duration};
 use kymo_synth::{
     Arrival, Distribution, LabelValue, Manifest, NodeOrder, OutageKind, OutageOrder, Placement,
-    Plan, With, WorkloadOrder,
+    Plan, Stages, Updates, With, WorkloadOrder,
 };
 
 use super::call;
 use crate::Error;
 use crate::language::{
-    Action, Call, ManifestText, Outage, Place, PlacementWord, Statement, Synthesize,
-    SynthesizeOptions, TimePoint,
+    Action, Call, DocumentText, ManifestText, Outage, Place, PlacementWord, StageWord, Statement,
+    Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
 };
 
 /// A plan, and which statement asked for what of it.
@@ -75,6 +75,11 @@ impl Planned {
         let start = self.plan.start;
         match synthesize {
             Synthesize::Time { .. } => {}
+            Synthesize::Updates { shares } => {
+                let shares = shares.iter();
+                let shares = shares.map(|(kind, share)| (kind.clone(), share.value));
+                self.plan.updates.extend(shares);
+            }
             Synthesize::Nodes { count, options } => {
                 let Common {
                     at,
@@ -109,7 +114,10 @@ impl Planned {
                     until,
                     arrival,
                     startup,
-                    leases: options.leases,
+                    leases: options
+                        .leases
+                        .then(|| options.lease_interval.unwrap_or(RENEWAL)),
+                    updates: updates(options.updates.as_ref(), base)?,
                     heartbeats: options.heartbeats,
                 });
                 self.nodes.push(place);
@@ -152,8 +160,9 @@ impl Planned {
                     scale.push((offset(when, start)?.max(at), *replicas));
                 }
                 let mut rollouts = Vec::new();
-                for when in &options.rollouts {
-                    rollouts.push(offset(when, start)?.max(at));
+                for (when, patch) in &options.rollouts {
+                    let patch = patch.as_ref().map(document).transpose()?;
+                    rollouts.push((offset(when, start)?.max(at), patch));
                 }
                 self.plan.workloads.push(WorkloadOrder {
                     kind: kind.clone(),
@@ -176,8 +185,13 @@ impl Planned {
                     },
                     scale: scale.into(),
                     rollouts: rollouts.into(),
+                    pods: options.pods,
+                    stages: stages(&options.stages),
+                    updates: updates(options.updates.as_ref(), base)?,
                     with: With {
                         events: options.events,
+                        reasons: (!options.reasons.is_empty())
+                            .then(|| options.reasons.as_slice().into()),
                     },
                 });
                 self.workloads.push(place);
@@ -225,6 +239,38 @@ fn common(options: &SynthesizeOptions, start: Timestamp, base: &Path) -> Result<
             None => Vec::new(),
         },
     })
+}
+
+/// From one renewal of a Lease to the next when nothing is said.
+const RENEWAL: i64 = 10_000_000_000;
+
+fn updates(clause: Option<&UpdatesClause>, base: &Path) -> Result<Option<Updates>, Error> {
+    let Some(clause) = clause else {
+        return Ok(None);
+    };
+    let patches: Result<Vec<_>, Error> = clause.patches.iter().map(document).collect();
+    Ok(Some(Updates {
+        count: clause.count,
+        arrival: call::arrival(&clause.arrival, base)?,
+        patches: patches?.into(),
+    }))
+}
+
+fn document(text: &DocumentText) -> Result<serde_json::Value, Error> {
+    serde_json::from_str(&text.text).map_err(|error| refused(&error.to_string(), text.place))
+}
+
+fn stages(said: &[(StageWord, crate::language::Number)]) -> Stages {
+    let mut stages = Stages::default();
+    for (stage, share) in said {
+        match stage {
+            StageWord::Accepted => stages.accepted = share.value,
+            StageWord::Ready => stages.ready = Some(share.value),
+            StageWord::Stopped => stages.stopped = share.value,
+            StageWord::Released => stages.released = share.value,
+        }
+    }
+    stages
 }
 
 fn manifests(text: &ManifestText, base: &Path) -> Result<Vec<Manifest>, Error> {

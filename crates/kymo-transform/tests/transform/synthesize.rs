@@ -2,7 +2,7 @@ use std::path::Path;
 
 use kymo_query::Parameter;
 use kymo_transform::language::Script;
-use kymo_transform::{Error, Synth, Transform, fit};
+use kymo_transform::{Distance, Error, Synth, Transform, fit};
 
 use crate::workbench::{ask, rollout, runtime, violations};
 
@@ -134,10 +134,36 @@ fn a_fitted_script_makes_the_workloads_of_a_trace_again() {
     assert_eq!(ask(&made, workloads), expected);
     let nodes = "SELECT count(DISTINCT uid) FROM events WHERE kind = 'Node'";
     assert_eq!(ask(&made, nodes), ask(&rollout(), nodes));
-    let counts = &fitted.distance.counts;
-    let job = counts.iter().find(|(kind, ..)| kind == "Job").unwrap();
-    assert!(job.1 == 7 && job.2 > 2, "{job:?}");
-    assert!(fitted.distance.startup.is_some());
+}
+
+#[test]
+fn a_fitted_script_makes_as_much_of_each_kind_and_pods_that_live_as_long() {
+    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
+    let Distance {
+        counts,
+        startup,
+        lifetime,
+        ..
+    } = fitted.distance;
+    assert_eq!(counts.len(), 24, "{counts:?}");
+    for (kind, recorded, made) in counts {
+        let off = recorded.abs_diff(made) as f64 / recorded as f64;
+        assert!(off <= 0.02, "{kind}: {recorded} recorded, {made} made");
+    }
+    assert!(startup.unwrap() < 0.05, "{startup:?}");
+    assert!(lifetime.unwrap() < 0.05, "{lifetime:?}");
+    // What it says is what comes of the script.
+    let folder = tempfile::tempdir().unwrap();
+    let made = run(folder.path(), "a.parquet", &fitted.text, 3).unwrap();
+    for kind in ["Pod", "Deployment", "Lease"] {
+        let events = format!("SELECT count(*) FROM events WHERE kind = '{kind}'");
+        let (recorded, made) = (ask(&rollout(), &events), ask(&made, &events));
+        let count = |answer: &[String]| answer[0].parse::<f64>().unwrap();
+        assert!(
+            (count(&made) / count(&recorded) - 1.0).abs() <= 0.02,
+            "{kind}"
+        );
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use super::cursor::Cursor;
 use super::{scale, value};
 use crate::language::{
-    Argument, ArgumentValue, Call, LanguageError, ManifestText, Number, Outage, Place,
-    PlacementWord, Synthesize, SynthesizeOptions, TimePoint,
+    Argument, ArgumentValue, Call, DocumentText, LanguageError, ManifestText, Number, Outage,
+    Place, PlacementWord, StageWord, Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
 };
 use crate::synth;
 
@@ -27,6 +27,10 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
             None
         };
         return Ok(Synthesize::Time { span, from });
+    }
+    if cursor.takes("UPDATES") {
+        let shares = shares(cursor)?;
+        return Ok(Synthesize::Updates { shares });
     }
     if cursor.takes("NODES") {
         let (count, place) = value::count(cursor)?;
@@ -87,7 +91,7 @@ const MOST_NODES: u64 = 1_000_000;
 /// Kinds that can be made besides workloads.
 const MORE_KINDS: [&str; 1] = ["Pod"];
 
-const NODE_CLAUSES: [&str; 7] = [
+const NODE_CLAUSES: [&str; 8] = [
     "LABELS",
     "AT",
     "UNTIL",
@@ -95,9 +99,10 @@ const NODE_CLAUSES: [&str; 7] = [
     "STARTUP",
     "LEASES",
     "HEARTBEATS",
+    "UPDATES",
 ];
 
-const WORKLOAD_CLAUSES: [&str; 13] = [
+const WORKLOAD_CLAUSES: [&str; 16] = [
     "REPLICAS",
     "AT",
     "UNTIL",
@@ -111,6 +116,9 @@ const WORKLOAD_CLAUSES: [&str; 13] = [
     "SCALE",
     "ROLLOUT",
     "EVENTS",
+    "PODS",
+    "STAGE",
+    "UPDATES",
 ];
 
 fn refused(message: String, hint: Option<&'static str>, place: Place) -> LanguageError {
@@ -176,7 +184,7 @@ fn clauses(
         let Some(word) = words.iter().copied().find(|word| cursor.takes(word)) else {
             return Ok(());
         };
-        let is_list = matches!(word, "SCALE" | "ROLLOUT");
+        let is_list = matches!(word, "SCALE" | "ROLLOUT" | "STAGE");
         if !is_list && seen.contains(&word) {
             return Err(refused(format!("`{word}` is given twice"), None, place));
         }
@@ -205,16 +213,7 @@ fn clause(
         "LIFETIME" => options.lifetime = Some(distribution(cursor)?),
         "RESTARTS" => options.restarts = Some(distribution(cursor)?),
         "FAILURES" => {
-            let place = cursor.place();
-            let share = number(cursor)?;
-            if !(0.0..=1.0).contains(&share.value) {
-                return Err(refused(
-                    "a share lies between 0 and 1".to_owned(),
-                    None,
-                    place,
-                ));
-            }
-            options.failures = Some(share);
+            options.failures = Some(share(cursor)?);
         }
         "PLACEMENT" => {
             options.placement = Some(cursor.one_of(&[
@@ -231,13 +230,123 @@ fn clause(
         }
         "ROLLOUT" => {
             cursor.word("AT")?;
-            options.rollouts.push(time(cursor)?);
+            let at = time(cursor)?;
+            let patch = cursor.takes("WITH").then(|| document(cursor)).transpose()?;
+            options.rollouts.push((at, patch));
         }
-        "EVENTS" => options.events = true,
-        "LEASES" => options.leases = true,
+        "PODS" => options.pods = Some(value::count(cursor)?.0),
+        "STAGE" => {
+            let stage = cursor.one_of(&StageWord::ALL)?;
+            options.stages.push((stage, share(cursor)?));
+        }
+        "UPDATES" => options.updates = Some(updates(cursor)?),
+        "EVENTS" => {
+            options.events = true;
+            if cursor.takes("OF") {
+                options.reasons = texts(cursor, "a reason in quotes")?;
+            }
+        }
+        "LEASES" => {
+            options.leases = true;
+            if cursor.takes("EVERY") {
+                options.lease_interval = Some(value::length(cursor, 1)?);
+            }
+        }
         _ => options.heartbeats = true,
     }
     Ok(())
+}
+
+fn share(cursor: &mut Cursor) -> Result<Number, LanguageError> {
+    let place = cursor.place();
+    let share = number(cursor)?;
+    if (0.0..=1.0).contains(&share.value) {
+        return Ok(share);
+    }
+    let message = "a share lies between 0 and 1".to_owned();
+    Err(refused(message, None, place))
+}
+
+/// Reads `{'kind': share, …}`.
+fn shares(cursor: &mut Cursor) -> Result<Vec<(String, Number)>, LanguageError> {
+    cursor.sign(&Token::LBrace, "`{`")?;
+    let mut shares: Vec<(String, Number)> = Vec::new();
+    loop {
+        let kind = cursor.text("a kind in quotes")?;
+        if shares.iter().any(|(known, _)| *known == kind.value) {
+            let message = format!("`{}` is given twice", kind.value);
+            return Err(refused(message, None, kind.place));
+        }
+        cursor.sign(&Token::Colon, "`:`")?;
+        shares.push((kind.value, share(cursor)?));
+        if !cursor.takes_sign(&Token::Comma, "`,`") {
+            break;
+        }
+    }
+    cursor.sign(&Token::RBrace, "`}`")?;
+    Ok(shares)
+}
+
+/// Reads `count arrival [WITH …]`.
+fn updates(cursor: &mut Cursor) -> Result<UpdatesClause, LanguageError> {
+    let (count, _) = value::count(cursor)?;
+    let arrival = call(cursor, "an arrival such as poisson(rate => 5)")?;
+    synth::check_arrival(&arrival)?;
+    let mut patches = Vec::new();
+    if cursor.takes("WITH") {
+        let is_cycle = cursor
+            .next_word()
+            .is_some_and(|word| word.eq_ignore_ascii_case("cycle"));
+        if is_cycle {
+            cursor.advance();
+            cursor.sign(&Token::LParen, "`(`")?;
+            loop {
+                patches.push(document(cursor)?);
+                if !cursor.takes_sign(&Token::Comma, "`,`") {
+                    break;
+                }
+            }
+            cursor.sign(&Token::RParen, "`)`")?;
+        } else {
+            patches.push(document(cursor)?);
+        }
+    }
+    Ok(UpdatesClause {
+        count,
+        arrival,
+        patches,
+    })
+}
+
+/// Reads a JSON object in quotes.
+fn document(cursor: &mut Cursor) -> Result<DocumentText, LanguageError> {
+    let text = cursor.text("an object in JSON, in quotes")?;
+    let read = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&text.value);
+    match read {
+        Ok(_) => Ok(DocumentText {
+            text: text.value,
+            place: text.place,
+        }),
+        Err(error) => Err(refused(
+            format!("this is no object in JSON: {error}"),
+            None,
+            text.place,
+        )),
+    }
+}
+
+/// Reads `('text', …)`.
+fn texts(cursor: &mut Cursor, what: &'static str) -> Result<Vec<String>, LanguageError> {
+    cursor.sign(&Token::LParen, "`(`")?;
+    let mut texts = Vec::new();
+    loop {
+        texts.push(cursor.text(what)?.value);
+        if !cursor.takes_sign(&Token::Comma, "`,`") {
+            break;
+        }
+    }
+    cursor.sign(&Token::RParen, "`)`")?;
+    Ok(texts)
 }
 
 /// Reads a time that lies behind the start.

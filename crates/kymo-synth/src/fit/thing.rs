@@ -1,0 +1,248 @@
+//! Objects of which kymo knows nothing but when they come, change and go.
+
+use std::collections::BTreeMap;
+
+use chrono::DateTime;
+use serde_json::{Map, Value};
+
+use super::text;
+
+/// How many of its changes a group shows.
+const PATCHES: usize = 8;
+
+/// The longest change that is shown, in bytes.
+const LONGEST: usize = 800;
+
+/// One object, as far as it was read.
+#[derive(Debug)]
+pub(super) struct Thing {
+    first: Value,
+    last: Value,
+    begin: Option<i64>,
+    end: Option<i64>,
+    changes: Vec<i64>,
+    patches: Vec<Value>,
+}
+
+impl Thing {
+    pub(super) fn new(object: &Value) -> Self {
+        Self {
+            first: object.clone(),
+            last: Value::Null,
+            begin: None,
+            end: None,
+            changes: Vec::new(),
+            patches: Vec::new(),
+        }
+    }
+
+    pub(super) fn take(&mut self, object: Value, ts: i64, is_gone: bool) {
+        if self.begin.is_none() {
+            self.begin = Some(ts);
+        } else if is_gone {
+            self.end = Some(ts);
+            return;
+        } else {
+            self.changes.push(ts);
+            if self.patches.len() < PATCHES {
+                let patch = change(&self.last, &object);
+                if !self.patches.contains(&patch) && patch.to_string().len() <= LONGEST {
+                    self.patches.push(patch);
+                }
+            }
+        }
+        self.last = object;
+    }
+
+    pub(super) fn text(&self, pointer: &str) -> String {
+        text(&self.first, pointer)
+    }
+
+    pub(super) fn is_event(&self) -> bool {
+        self.text("/kind") == "Event"
+    }
+
+    /// The object without what the API server gives it.
+    fn manifest(&self) -> Value {
+        let mut object = self.first.as_object().cloned().unwrap_or_default();
+        let mut metadata = Map::new();
+        for name in ["labels", "annotations", "finalizers"] {
+            if let Some(value) = self.first.pointer(&format!("/metadata/{name}")) {
+                metadata.insert(name.to_owned(), value.clone());
+            }
+        }
+        if let Some(Value::Object(annotations)) = metadata.get_mut("annotations") {
+            annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
+        }
+        object.insert("metadata".to_owned(), Value::Object(metadata));
+        let mut object = Value::Object(object);
+        blank_times(&mut object);
+        object
+    }
+
+    /// What things have in common that are told of together.
+    fn group(&self) -> [String; 5] {
+        let name = match self.text("/kind").as_str() {
+            "Namespace" => self.text("/metadata/name"),
+            _ => String::new(),
+        };
+        let about = self.text("/involvedObject/kind") + &self.text("/reason");
+        [
+            self.text("/apiVersion"),
+            self.text("/kind"),
+            self.text("/metadata/namespace"),
+            name,
+            about,
+        ]
+    }
+}
+
+/// Objects of one kind and namespace.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) kind: String,
+    pub(super) namespace: String,
+    /// The name of the first.
+    pub(super) name: String,
+    pub(super) manifest: Value,
+    /// When they came, and when they went.
+    pub(super) lives: Vec<(i64, Option<i64>)>,
+    /// When one of them changed.
+    pub(super) changes: Vec<i64>,
+    /// How they changed.
+    pub(super) patches: Vec<Value>,
+}
+
+/// Groups of things.
+#[derive(Debug, Default)]
+pub(super) struct Things {
+    groups: BTreeMap<[String; 5], Group>,
+}
+
+impl Things {
+    pub(super) fn add(&mut self, thing: Thing) {
+        let Some(begin) = thing.begin else {
+            return;
+        };
+        let group = self.groups.entry(thing.group()).or_insert_with(|| Group {
+            kind: thing.text("/kind"),
+            namespace: thing.text("/metadata/namespace"),
+            name: thing.text("/metadata/name"),
+            manifest: thing.manifest(),
+            lives: Vec::new(),
+            changes: Vec::new(),
+            patches: Vec::new(),
+        });
+        group.lives.push((begin, thing.end));
+        group.changes.extend(thing.changes);
+        for patch in thing.patches {
+            if group.patches.len() < PATCHES && !group.patches.contains(&patch) {
+                group.patches.push(patch);
+            }
+        }
+    }
+
+    /// The groups, namespaces before all others, each in the order of time.
+    pub(super) fn groups(&self) -> Vec<Group> {
+        let mut groups: Vec<Group> = self.groups.values().cloned().collect();
+        for group in &mut groups {
+            group.lives.sort_unstable();
+            group.changes.sort_unstable();
+        }
+        groups.sort_by_key(|group| group.kind != "Namespace");
+        groups
+    }
+}
+
+/// What has to be merged into an object so that it becomes another version of it, without what the
+/// API server changes itself.
+fn change(from: &Value, to: &Value) -> Value {
+    let mut patch = difference(from, to);
+    if let Some(metadata) = patch.get_mut("metadata").and_then(Value::as_object_mut) {
+        for name in ["resourceVersion", "generation", "managedFields"] {
+            metadata.shift_remove(name);
+        }
+        if metadata.is_empty()
+            && let Some(patch) = patch.as_object_mut()
+        {
+            patch.shift_remove("metadata");
+        }
+    }
+    blank_times(&mut patch);
+    patch
+}
+
+/// What has to be merged into a value so that it becomes another one (RFC 7386).
+pub(super) fn difference(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else {
+        return to.clone();
+    };
+    let mut patch = Map::new();
+    for name in from.keys().filter(|name| !to.contains_key(*name)) {
+        patch.insert(name.clone(), Value::Null);
+    }
+    for (name, value) in to {
+        match from.get(name) {
+            Some(known) if known == value => {}
+            Some(known) => {
+                patch.insert(name.clone(), difference(known, value));
+            }
+            None => {
+                patch.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    Value::Object(patch)
+}
+
+/// Has times be those at which something is written.
+fn blank_times(value: &mut Value) {
+    match value {
+        Value::String(text)
+            if text.len() >= 20
+                && text.ends_with('Z')
+                && DateTime::parse_from_rfc3339(text).is_ok() =>
+        {
+            let mark = if text.contains('.') {
+                "{now:6}"
+            } else {
+                "{now}"
+            };
+            mark.clone_into(text);
+        }
+        Value::Array(values) => values.iter_mut().for_each(blank_times),
+        Value::Object(members) => members.values_mut().for_each(blank_times),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kymo_patch::merge_patch;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_merged_in_gives_the_other_value() {
+        let from = json!({"a": {"b": 1, "c": [1]}, "d": "x", "e": 1});
+        let to = json!({"a": {"b": 1, "c": [2]}, "e": {"f": 1}, "g": null});
+        let patch = difference(&from, &to);
+        let mut merged = from;
+        merge_patch(&mut merged, &patch);
+        assert_eq!(merged, json!({"a": {"b": 1, "c": [2]}, "e": {"f": 1}}));
+    }
+
+    #[test]
+    fn a_change_has_no_times_and_nothing_of_the_server() {
+        let from = json!({"metadata": {"resourceVersion": "1"}, "spec": {"renewTime": "a"}});
+        let to = json!({
+            "metadata": {"resourceVersion": "2"},
+            "spec": {"renewTime": "2026-11-21T05:44:39.869841Z"},
+        });
+        assert_eq!(
+            change(&from, &to),
+            json!({"spec": {"renewTime": "{now:6}"}})
+        );
+    }
+}
