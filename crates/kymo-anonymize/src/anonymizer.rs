@@ -1,14 +1,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kymo_model::{ObjectKey, Request, ResourceType, Timestamp};
+use kymo_model::{Feed, ObjectKey, Request, ResourceType, Timestamp};
 
 use crate::address::Addresses;
 use crate::failure::Failure;
 use crate::key::Key;
 use crate::ledger::{Ledger, Touched};
 use crate::names::Names;
-use crate::policy::{AnonymizationPolicy, Images, Names as NamePolicy, Times};
+use crate::policy::{AnonymizationPolicy, Images, Labels, Names as NamePolicy, Text, Times};
 use crate::shift::Shift;
 use crate::tokens::Tokens;
 use crate::treatment::Treatment;
@@ -70,6 +70,29 @@ impl Anonymizer {
         }
     }
 
+    /// Makes one for what is told piece by piece and cannot be read before: nothing needs to be
+    /// learned, and what becomes of a text depends on the key, the policy and the text alone.
+    ///
+    /// Where a name was derived from another is told by its letters only. Free text is dropped, since
+    /// names in it cannot be known, and so are values of public labels replaced. What is remembered
+    /// against collisions is forgotten when memory is full.
+    pub fn while_recording(key: &Key, policy: AnonymizationPolicy, settings: Settings) -> Self {
+        let keeps_names = policy.names == NamePolicy::Keep;
+        let policy = AnonymizationPolicy {
+            text: Text::Drop,
+            labels: if keeps_names {
+                policy.labels
+            } else {
+                Labels::Pseudonyms
+            },
+            ..policy
+        };
+        let mut this = Self::new(key, policy, settings);
+        this.names.learns_nothing();
+        this.tokens.forget_when_full();
+        this
+    }
+
     /// Returns the policy.
     pub fn policy(&self) -> &AnonymizationPolicy {
         &self.policy
@@ -106,6 +129,19 @@ impl Anonymizer {
         })
     }
 
+    /// Replaces what a feed says of its resource and its scope.
+    pub fn feed(&mut self, feed: &Feed) -> Result<Feed, Failure> {
+        let mut new = feed.clone();
+        new.resource = self.resource(&feed.resource)?;
+        if let Some(namespace) = &mut new.scope.namespace {
+            *namespace = self.treat(Treatment::Namespace, namespace)?;
+        }
+        if let Some(selector) = &mut new.scope.label_selector {
+            *selector = self.treat(Treatment::Selector, selector)?;
+        }
+        Ok(new)
+    }
+
     /// Replaces who made a request, and from where.
     pub fn request(&mut self, request: &Request) -> Result<Request, Failure> {
         if self.keeps_names() {
@@ -137,16 +173,6 @@ impl Anonymizer {
                 .map(|address| self.host(address))
                 .collect::<Result<_, _>>()?,
         })
-    }
-
-    /// Replaces a namespace.
-    pub fn scope_namespace(&mut self, namespace: &str) -> Result<String, Failure> {
-        self.treat(Treatment::Namespace, namespace)
-    }
-
-    /// Replaces the names in a selector.
-    pub fn scope_selector(&mut self, selector: &str) -> Result<String, Failure> {
-        self.treat(Treatment::Selector, selector)
     }
 
     /// Replaces a unique id.

@@ -49,6 +49,8 @@ pub(crate) struct Names {
     claim_templates: HashSet<Box<str>>,
     bytes: usize,
     limit: usize,
+    /// Whether nothing is ever learned.
+    is_by_letters: bool,
 }
 
 /// How a name is put together.
@@ -72,7 +74,13 @@ impl Names {
             claim_templates: HashSet::new(),
             bytes: 0,
             limit,
+            is_by_letters: false,
         }
+    }
+
+    /// From now on how a name is put together is told by its letters alone.
+    pub(crate) fn learns_nothing(&mut self) {
+        self.is_by_letters = true;
     }
 
     /// Learns that a text is something.
@@ -138,6 +146,19 @@ impl Names {
         self.entries.get(text).map(|entry| entry.known)
     }
 
+    /// Tells whether a text is a name, or may be one where nothing is learned.
+    pub(crate) fn is_name(&self, text: &str) -> bool {
+        let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        if self.is_by_letters {
+            return text
+                .bytes()
+                .all(|byte| is_letter(byte) || matches!(byte, b'-' | b'.'))
+                && !text.ends_with(".svc")
+                && !text.ends_with(".local");
+        }
+        self.known(text) == Some(Known::Name)
+    }
+
     /// Tells whether a text is a namespace, whatever else it is.
     pub(crate) fn is_namespace(&self, text: &str) -> bool {
         self.entries
@@ -147,6 +168,9 @@ impl Names {
 
     /// Tells how a name is put together.
     pub(crate) fn parts<'a>(&self, name: &'a str) -> Parts<'a> {
+        if self.is_by_letters {
+            return by_letters(name);
+        }
         let entry = self.entries.get(name);
         let cut = |at: usize| Some((name.get(..at)?, name.get(at + 1..)?));
         if let Some(entry) = entry {
@@ -251,6 +275,22 @@ impl Names {
         }
         Ok(())
     }
+}
+
+/// Takes off what Kubernetes puts behind names: the five letters of a pod, the hash of a template,
+/// the minutes of a Job. Numbers are no such thing: `rack-7` is a name of its own.
+fn by_letters(name: &str) -> Parts<'_> {
+    let Some((stem, rest)) = name.rsplit_once('-') else {
+        return Parts::Whole;
+    };
+    let is_minutes = rest.len() == 8 && rest.bytes().all(|byte| byte.is_ascii_digit());
+    let is_hash = is_random(rest)
+        && (rest.len() == 5 || (8..=10).contains(&rest.len()))
+        && !rest.bytes().all(|byte| byte.is_ascii_digit());
+    if stem.is_empty() || name.contains('.') || !(is_minutes || is_hash) {
+        return Parts::Whole;
+    }
+    Parts::Derived(stem, rest)
 }
 
 fn is_joined(name: &str, at: usize, tail: &str) -> bool {

@@ -83,6 +83,7 @@ pub(crate) struct Tokens {
     /// Which identifier has a pseudonym, as a piece of its digest.
     taken: HashMap<(Domain, u128), u64>,
     limit: usize,
+    forgets: bool,
     map: Option<BTreeMap<(Domain, String), String>>,
 }
 
@@ -96,8 +97,14 @@ impl Tokens {
                 .collect(),
             taken: HashMap::new(),
             limit: limit / TAKEN_BYTES,
+            forgets: false,
             map: with_map.then(BTreeMap::new),
         }
+    }
+
+    /// From now on all that is remembered is forgotten where it would be too much.
+    pub(crate) fn forget_when_full(&mut self) {
+        self.forgets = true;
     }
 
     /// Returns the pseudonym of a text, `length` letters and figures, the first one a letter.
@@ -147,7 +154,9 @@ impl Tokens {
             }
             Some(_) => {}
             None => {
-                if self.taken.len() >= self.limit {
+                if self.taken.len() >= self.limit && self.forgets {
+                    self.taken.clear();
+                } else if self.taken.len() >= self.limit {
                     return Err(Failure::TooManyNames {
                         known: self.taken.len(),
                     });

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Anonymize;
 use kymo_anonymize::Policy;
 use kymo_store::WriterOptions;
 use kymo_watch::FeedOptions;
@@ -42,6 +43,8 @@ pub struct Config {
     pub selection: Selection,
     /// What is taken out of objects before they are stored.
     pub policy: Policy,
+    /// How names are replaced before they are stored; `None`: they are not.
+    pub anonymize: Option<Anonymize>,
     /// Stop after this time; `None`: when told to.
     pub duration: Option<Duration>,
     /// The memory to stay under, in bytes.
@@ -77,6 +80,7 @@ impl Config {
             connection: Connection::default(),
             selection: Selection::default(),
             policy: Policy::default(),
+            anonymize: None,
             duration: None,
             memory_budget: Self::DEFAULT_MEMORY_BUDGET,
             metrics: None,

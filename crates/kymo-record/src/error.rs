@@ -188,6 +188,19 @@ pub enum Error {
     /// The trace cannot be written.
     #[error(transparent)]
     Store(#[from] kymo_store::Error),
+    /// A trace with pseudonyms cannot be continued: what its objects are called in the cluster is
+    /// known to nobody.
+    #[error("`{}` is there already, and a recording that is anonymized begins a new trace", trace.display())]
+    Continued {
+        /// The trace.
+        trace: PathBuf,
+    },
+    /// What the cluster says of itself could not be replaced.
+    #[error("cannot anonymize: {source}")]
+    Anonymize {
+        /// Why not.
+        source: kymo_anonymize::Failure,
+    },
     /// A thread cannot be started.
     #[error("cannot start the thread `{name}`: {source}")]
     Thread {
@@ -223,6 +236,7 @@ impl Error {
             | Self::Denied { .. }
             | Self::Selector { .. }
             | Self::ClusterUnknown { .. }
+            | Self::Continued { .. }
             | Self::BudgetTooSmall { .. }
             | Self::NotLoopback { .. } => Fault::Usage,
             Self::Store(error) if error.is_corruption() => Fault::Data,
@@ -266,6 +280,9 @@ impl Error {
             Self::Selector { .. } => "such as `app=web,tier!=cache`".to_owned(),
             Self::ClusterUnknown { .. } => "record into a new trace, or pass \
                 `--assume-same-cluster` if you know that it is the same one"
+                .to_owned(),
+            Self::Continued { .. } => "with the same key, `MERGE TRACE` of `kymo transform` puts \
+                two of them together"
                 .to_owned(),
             Self::Store(kymo_store::Error::OtherCluster { .. }) => {
                 "record into a new trace".to_owned()

@@ -17,6 +17,7 @@ use tokio::sync::{oneshot, watch};
 use crate::inlet::{Attached, Entry, Intake};
 use crate::session::SessionTime;
 use crate::tally::Tally;
+use crate::veil::Veil;
 
 /// How often a full or failing disk is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -60,6 +61,8 @@ pub(crate) struct Ledger {
     /// the trace for all at once, when the first of them asks.
     to_restore: Vec<Feed>,
     restored: HashMap<FeedId, Resume>,
+    /// What replaces names, if they are.
+    veil: Option<Veil>,
 }
 
 /// Why the ledger closed.
@@ -76,6 +79,7 @@ pub(crate) struct Surroundings {
     pub(crate) tally: Arc<Tally>,
     pub(crate) time: Arc<SessionTime>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) veil: Option<Veil>,
 }
 
 impl Ledger {
@@ -87,6 +91,13 @@ impl Ledger {
         entries: Receiver<Entry>,
         surroundings: Surroundings,
     ) -> Self {
+        let mut veil = surroundings.veil;
+        let stored = |feed: Feed| match &mut veil {
+            // One that cannot be stored now is asked for when it is attached.
+            Some(veil) => veil.feed(&feed).ok(),
+            None => Some(feed),
+        };
+        let to_restore = feeds.into_iter().filter_map(stored).collect();
         Self {
             writer,
             entries,
@@ -100,8 +111,9 @@ impl Ledger {
             generation: 0,
             failures: 0,
             is_dirty: true,
-            to_restore: feeds,
+            to_restore,
             restored: HashMap::new(),
+            veil,
         }
     }
 
@@ -158,9 +170,25 @@ impl Ledger {
     }
 
     fn attach(&mut self, feed: &Feed, reply: oneshot::Sender<Attached>) -> Result<(), StoreError> {
+        let stored = match &mut self.veil {
+            Some(veil) => match veil.feed(feed) {
+                Ok(stored) => stored,
+                // Without an answer the feed asks again.
+                Err(failure) => {
+                    self.tally
+                        .note(format!("a feed is not recorded: {failure}"));
+                    return Ok(());
+                }
+            },
+            None => feed.clone(),
+        };
         self.restore()?;
-        let resume = self.resume(feed)?;
-        let id = self.writer.feed(feed)?;
+        let mut resume = self.resume(&stored)?;
+        let id = self.writer.feed(&stored)?;
+        if let Some(veil) = &mut self.veil {
+            veil.attach(id, feed);
+            resume = veil.resume(id, resume);
+        }
         self.is_dirty = true;
         let is_first = self.feeds.get(&id).is_none_or(|known| known.last.is_none());
         self.runs += 1;
@@ -289,7 +317,17 @@ impl Ledger {
         self.tally
             .pending(record.ts().unwrap_or_else(|| self.time.now()));
         self.is_dirty = true;
-        self.writer.append(record)
+        match &mut self.veil {
+            Some(veil) => match veil.record(record) {
+                Ok(record) => self.writer.append(record),
+                Err(failure) => {
+                    self.tally
+                        .note(format!("a record is not stored: {failure}"));
+                    Ok(())
+                }
+            },
+            None => self.writer.append(record),
+        }
     }
 
     fn fault(&mut self, feed: FeedId, run: u64, detail: String) -> Result<(), StoreError> {
@@ -357,6 +395,9 @@ impl Ledger {
         self.tally.commit_seconds.observe(took.as_secs_f64());
         self.tally.durable_bytes.set(committed.bytes);
         self.tally.settled();
+        if let Some(veil) = &mut self.veil {
+            veil.settled();
+        }
         self.is_dirty = false;
         self.failures = 0;
         Ok(())

@@ -50,6 +50,7 @@ mod supervisor;
 mod tally;
 mod trace;
 mod transport;
+mod veil;
 
 pub use cluster::Cluster;
 pub use config::{Config, Connection, Selection};
@@ -57,3 +58,4 @@ pub use error::{Error, Fault};
 pub use plan::{Plan, Summary, Warning};
 pub use recorder::{Recorder, record};
 pub use status::{FeedCounts, Status};
+pub use veil::Anonymize;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kymo_model::{Cause, Clock, Feed};
 use kymo_store::fs::{Filesystem, RealFs};
-use kymo_store::{SessionInfo, Writer};
+use kymo_store::{LogRecord, SessionInfo, Writer};
 use kymo_watch::{Catalogue, FeedContext};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
@@ -26,6 +26,7 @@ use crate::sink::Drain;
 use crate::status::{Observer, Status};
 use crate::supervisor::Supervisor;
 use crate::tally::Tally;
+use crate::veil::Veil;
 use crate::{Cluster, Config, Error, credentials, trace};
 
 /// How often the status is told and the clock compared.
@@ -52,6 +53,7 @@ pub struct Recorder {
     catalogue: Catalogue,
     plan: Plan,
     writer: Writer,
+    veil: Option<Veil>,
     tally: Arc<Tally>,
     endpoint: Option<Endpoint>,
     status: watch::Sender<Status>,
@@ -106,11 +108,12 @@ impl Recorder {
         if let Some(feed) = feeds.first() {
             cluster.check_selector(feed).await?;
         }
-        let (config, opened) = {
+        let (config, opened, veil) = {
             let (cluster, clock) = (cluster.clone(), Arc::clone(&clock));
             blocking(move || {
-                let opened = trace::open(&config, &cluster, &clock, &fs);
-                opened.map(|opened| (config, opened))
+                let mut veil = config.anonymize.as_ref().map(Veil::new);
+                let opened = trace::open(&config, &cluster, &clock, &fs, veil.as_mut());
+                opened.map(|opened| (config, opened, veil))
             })
             .await?
         };
@@ -136,6 +139,7 @@ impl Recorder {
             time: Arc::new(SessionTime::new(Arc::clone(&clock))),
             tally: Arc::new(Tally::new(budget.total)),
             writer: opened.writer,
+            veil,
             config,
             budget,
             clock,
@@ -179,6 +183,7 @@ impl Recorder {
             catalogue,
             plan,
             mut writer,
+            veil,
             tally,
             endpoint,
             status,
@@ -194,8 +199,19 @@ impl Recorder {
             dropped: config.policy.dropped(),
             clock_offset_ns: cluster.clock_offset_ns(),
         };
-        let (session, writer) =
-            blocking(move || Ok((writer.begin_session(session)?, writer))).await?;
+        let (session, writer, veil) = blocking(move || {
+            let Some(mut veil) = veil else {
+                return Ok((writer.begin_session(session)?, writer, None));
+            };
+            let tool = session.tool.clone();
+            let session = veil
+                .session(session)
+                .map_err(|source| Error::Anonymize { source })?;
+            let number = writer.begin_session(session)?;
+            writer.append(LogRecord::Lineage(veil.step(&tool)))?;
+            Ok((number, writer, Some(veil)))
+        })
+        .await?;
 
         let (intake, intake_view) = watch::channel(Intake::Open(0));
         let (entries, received) = mpsc::channel();
@@ -206,6 +222,7 @@ impl Recorder {
             plan.feeds,
             received,
             Surroundings {
+                veil,
                 intake,
                 tally: Arc::clone(&tally),
                 time: Arc::clone(&time),

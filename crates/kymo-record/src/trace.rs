@@ -8,6 +8,7 @@ use kymo_store::fs::{EntryKind, Filesystem};
 use kymo_store::{TraceIdentity, Writer};
 
 use crate::plan::Warning;
+use crate::veil::Veil;
 use crate::{Cluster, Config, Error};
 
 /// A trace that is ours to write.
@@ -27,12 +28,28 @@ pub(crate) fn open(
     cluster: &Cluster,
     clock: &Arc<dyn Clock>,
     fs: &Arc<dyn Filesystem>,
+    veil: Option<&mut Veil>,
 ) -> Result<Opened, Error> {
     let path = &config.trace;
     let options = config.writer.clone();
-    if !exists(fs.as_ref(), path) {
-        let identity = TraceIdentity::new(cluster.uid().map(str::to_owned));
-        let writer = Writer::create(Arc::clone(fs), path, identity, Arc::clone(clock), options)?;
+    let is_there = exists(fs.as_ref(), path);
+    if is_there && veil.is_some() {
+        let trace = path.clone();
+        return Err(Error::Continued { trace });
+    }
+    if !is_there {
+        let mut uid = cluster.uid().map(str::to_owned);
+        let mut clock = Arc::clone(clock);
+        if let Some(veil) = veil {
+            clock = veil.clock(&clock);
+            if let Some(uid) = &mut uid {
+                *uid = veil
+                    .cluster(uid)
+                    .map_err(|source| Error::Anonymize { source })?;
+            }
+        }
+        let identity = TraceIdentity::new(uid);
+        let writer = Writer::create(Arc::clone(fs), path, identity, clock, options)?;
         return Ok(Opened {
             writer,
             resumed: false,

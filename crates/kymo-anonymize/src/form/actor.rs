@@ -3,7 +3,6 @@
 use crate::anonymizer::Anonymizer;
 use crate::failure::Failure;
 use crate::form::name::is_uuid;
-use crate::names::Known;
 use crate::tokens::{Domain, TOKEN};
 use crate::vocabulary;
 
@@ -29,7 +28,7 @@ impl Anonymizer {
         if let Some(node) = actor.strip_prefix("system:node:") {
             return Ok(format!("system:node:{}", self.name(node)?));
         }
-        if self.names.known(actor) == Some(Known::Name) {
+        if self.is_name(actor) {
             return self.name(actor);
         }
         // `pod_uid` and `host_uid` hold leases.
@@ -46,7 +45,7 @@ impl Anonymizer {
             && host.contains('.')
         {
             let user = self.tokens.token(Domain::Actor, user, TOKEN)?;
-            return Ok(format!("{user}@{}", self.host(host)?));
+            return Ok(format!("{user}@{}", self.outer_host(host)?));
         }
         if let Some(address) = self.address_of(actor) {
             return Ok(address);

@@ -14,8 +14,17 @@ use crate::vocabulary;
 const INVALID: &str = "invalid";
 
 impl Anonymizer {
-    /// Replaces a host, an address or a network, with its port if it has one.
+    /// Replaces a host, which may be a node, an address or a network, with its port if it has one.
     pub(crate) fn host(&mut self, host: &str) -> Result<String, Failure> {
+        let is_plain = matches!(host, "" | "None" | "localhost" | "*");
+        if !is_plain && self.is_name(host) && self.address(host).is_none() {
+            return self.name(host);
+        }
+        self.outer_host(host)
+    }
+
+    /// Replaces a host that no node is: that of a URL, an image or an e-mail address.
+    pub(crate) fn outer_host(&mut self, host: &str) -> Result<String, Failure> {
         if host.is_empty() || matches!(host, "None" | "localhost" | "*") {
             return Ok(host.to_owned());
         }
@@ -34,8 +43,8 @@ impl Anonymizer {
                 .strip_prefix('[')
                 .and_then(|text| text.strip_suffix(']'));
             return Ok(match is_v6 {
-                Some(inside) => format!("[{}]:{port}", self.host(inside)?),
-                None if !inside.contains(':') => format!("{}:{port}", self.host(inside)?),
+                Some(inside) => format!("[{}]:{port}", self.outer_host(inside)?),
+                None if !inside.contains(':') => format!("{}:{port}", self.outer_host(inside)?),
                 None => self.tokens.token(Domain::Host, host, TOKEN)?,
             });
         }
@@ -104,7 +113,7 @@ impl Anonymizer {
             None => (rest, ""),
         };
         let host = place.rsplit('@').next().unwrap_or_default();
-        let host = self.host(host)?;
+        let host = self.outer_host(host)?;
         Ok(format!("{scheme}://{host}{}", self.path(path)?))
     }
 

@@ -36,7 +36,7 @@ impl Anonymizer {
             let is_registry =
                 place == 0 && count > 1 && (part.contains(['.', ':']) || part == "localhost");
             parts.push(if is_registry {
-                self.host(part)?
+                self.outer_host(part)?
             } else if part.is_empty() {
                 String::new()
             } else {

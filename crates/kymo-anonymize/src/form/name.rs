@@ -2,7 +2,7 @@
 
 use crate::anonymizer::Anonymizer;
 use crate::failure::Failure;
-use crate::names::{Known, Parts, is_ordinal, is_random};
+use crate::names::{Parts, is_ordinal, is_random};
 use crate::tokens::{Domain, PART, PORT, TOKEN};
 use crate::vocabulary;
 
@@ -31,6 +31,12 @@ impl Anonymizer {
             "User" | "Group" => self.actor(name),
             _ => self.name(name),
         }
+    }
+
+    /// Tells whether a text that may be something else is the name of an object. Where nothing is
+    /// learned, all that could be one is: a node is a host and a holder of leases, and one name.
+    pub(crate) fn is_name(&self, text: &str) -> bool {
+        self.names.is_name(text)
     }
 
     fn name_at(&mut self, name: &str, depth: usize) -> Result<String, Failure> {
@@ -179,10 +185,11 @@ impl Anonymizer {
         }
         let is_bare = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         if !is_bare && !is_uuid(id) {
-            return match self.names.known(id) {
-                // A mirror pod has the hash of its file for an id, a node sometimes its name.
-                Some(Known::Name) => self.name(id),
-                _ => self.tokens.token(Domain::Uid, id, TOKEN),
+            // A mirror pod has the hash of its file for an id, a node sometimes its name.
+            return if self.is_name(id) {
+                self.name(id)
+            } else {
+                self.tokens.token(Domain::Uid, id, TOKEN)
             };
         }
         let canonical: String = id

@@ -92,7 +92,7 @@ impl Anonymizer {
             && !host.contains(['@', '/', ':'])
         {
             let user = self.tokens.token(Domain::Actor, user, TOKEN)?;
-            return Ok(Some(format!("{user}@{}", self.host(host)?)));
+            return Ok(Some(format!("{user}@{}", self.outer_host(host)?)));
         }
         if word.starts_with("system:") {
             return self.actor(word).map(Some);

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::DateTime;
-use kymo_anonymize::Policy;
-use kymo_record::{Config, Connection, Recorder, Selection, Status, Summary};
+use kymo_anonymize::{AnonymizationPolicy, Key, Policy};
+use kymo_record::{Anonymize, Config, Connection, Recorder, Selection, Status, Summary};
 use tokio_util::sync::CancellationToken;
 
 use crate::argument;
@@ -19,7 +19,9 @@ use crate::ui::{Ui, bytes, of};
 /// writes each change to TRACE as it comes. A trace that exists is continued where it ended, if
 /// it is of the same cluster. Interrupt it to stop: everything received is kept.
 ///
-/// The data of Secrets and the annotation in which kubectl repeats an object are never written.
+/// The data of Secrets and the annotation in which kubectl repeats an object are never written. With
+/// --anonymize no name is either: pseudonyms are, as `kymo anonymize` makes them, and such a trace is
+/// not continued. docs/anonymize.md tells what becomes of each field.
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordArgs {
     #[command(flatten)]
@@ -47,6 +49,15 @@ pub(crate) struct RecordArgs {
     /// Record Secrets too: their metadata, never their data
     #[arg(long)]
     secrets_metadata: bool,
+    /// Write pseudonyms in place of everything that identifies; into a new trace
+    #[arg(long, requires = "key_file")]
+    anonymize: bool,
+    /// The secret on which pseudonyms depend, as `kymo anonymize` reads and makes it
+    #[arg(long, value_name = "FILE", requires = "anonymize")]
+    key_file: Option<PathBuf>,
+    /// What is kept: `share`, `vendor`, `internal`, or a YAML file [default: share]
+    #[arg(long, value_name = "POLICY", requires = "anonymize")]
+    policy: Option<String>,
     /// Append to a trace although it cannot be shown to be of this cluster
     #[arg(long)]
     assume_same_cluster: bool,
@@ -119,6 +130,12 @@ pub(crate) async fn record(ui: &Ui, args: &RecordArgs) -> Result<(), CommandErro
     config.policy = Policy {
         managed_fields: !args.no_managed_fields,
     };
+    if let Some(path) = &args.key_file {
+        config.anonymize = Some(Anonymize {
+            policy: AnonymizationPolicy::read(args.policy.as_deref().unwrap_or("share"))?,
+            key: Key::read(path)?,
+        });
+    }
     config.duration = args.duration;
     config.memory_budget = args.memory_budget;
     config.metrics = args.metrics;

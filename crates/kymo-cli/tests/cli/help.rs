@@ -72,7 +72,9 @@ fn the_help_of_every_command_is_known() {
     each change to TRACE as it comes. A trace that exists is continued where it ended, if it is of the
     same cluster. Interrupt it to stop: everything received is kept.
 
-    The data of Secrets and the annotation in which kubectl repeats an object are never written.
+    The data of Secrets and the annotation in which kubectl repeats an object are never written. With
+    --anonymize no name is either: pseudonyms are, as `kymo anonymize` makes them, and such a trace is
+    not continued. docs/anonymize.md tells what becomes of each field.
 
     Usage: kymo record [OPTIONS]
 
@@ -114,6 +116,15 @@ fn the_help_of_every_command_is_known() {
 
           --secrets-metadata
               Record Secrets too: their metadata, never their data
+
+          --anonymize
+              Write pseudonyms in place of everything that identifies; into a new trace
+
+          --key-file <FILE>
+              The secret on which pseudonyms depend, as `kymo anonymize` reads and makes it
+
+          --policy <POLICY>
+              What is kept: `share`, `vendor`, `internal`, or a YAML file [default: share]
 
           --assume-same-cluster
               Append to a trace although it cannot be shown to be of this cluster

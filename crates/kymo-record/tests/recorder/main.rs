@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
+mod anonymized;
 mod crash;
 mod discovery;
 mod disk;

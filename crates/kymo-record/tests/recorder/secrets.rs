@@ -186,11 +186,11 @@ fn search(recorded: &Recorded, path: &Path) {
     }
 }
 
-fn contains(bytes: &[u8], needle: &str) -> bool {
+pub(crate) fn contains(bytes: &[u8], needle: &str) -> bool {
     memchr::memmem::find(bytes, needle.as_bytes()).is_some()
 }
 
-fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut directories = vec![path.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -212,7 +212,7 @@ fn files(path: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-fn seal(fs: &Arc<dyn Filesystem>, path: &Path) {
+pub(crate) fn seal(fs: &Arc<dyn Filesystem>, path: &Path) {
     let clock = Arc::new(kymo_model::SystemClock::new());
     let writer = Writer::open(Arc::clone(fs), path, clock, WriterOptions::default()).unwrap();
     writer.maintenance().run_once().unwrap();

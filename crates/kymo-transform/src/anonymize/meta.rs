@@ -89,7 +89,7 @@ pub(crate) fn replace(
         *cluster = anonymizer.unique_id(cluster).map_err(failed)?;
     }
     for (_, feed) in &mut meta.feeds {
-        *feed = self::feed(feed, anonymizer).map_err(failed)?;
+        *feed = anonymizer.feed(feed).map_err(failed)?;
     }
     for session in &mut meta.sessions {
         self::session(session, anonymizer).map_err(failed)?;
@@ -159,18 +159,6 @@ fn name_of(trace: &Trace, before: &Before, anonymizer: &Anonymizer) -> Uuid {
     let policy = anonymizer.policy().canonical();
     let bytes = anonymizer.digest(&format!("trace {input} {policy}{}", before.name));
     Uuid::from_bytes(bytes)
-}
-
-fn feed(feed: &Feed, anonymizer: &mut Anonymizer) -> Result<Feed, Failure> {
-    let mut new = feed.clone();
-    new.resource = anonymizer.resource(&feed.resource)?;
-    if let Some(namespace) = &mut new.scope.namespace {
-        *namespace = anonymizer.scope_namespace(namespace)?;
-    }
-    if let Some(selector) = &mut new.scope.label_selector {
-        *selector = anonymizer.scope_selector(selector)?;
-    }
-    Ok(new)
 }
 
 fn session(session: &mut SessionInfo, anonymizer: &mut Anonymizer) -> Result<(), Failure> {
@@ -257,7 +245,7 @@ fn record(
                 *detail = anonymizer.free_text(detail)?;
             }
         }
-        LogRecord::Feed { feed, .. } => *feed = self::feed(feed, anonymizer)?,
+        LogRecord::Feed { feed, .. } => *feed = anonymizer.feed(feed)?,
         // Rows hold the events, and the output has a lineage of its own.
         LogRecord::Event(_) | LogRecord::Lineage(_) => {}
     }
