@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipcrypt_rs::IpcryptPfx;
 use ipnet::IpNet;
 
-use crate::key::Key;
+use crate::key::{KEY_BYTES, Key};
 
 /// How many addresses are remembered; encrypting one takes some microseconds.
 const REMEMBERED: usize = 1 << 16;
@@ -25,6 +25,21 @@ const CLASSES_V4: [(u32, u32); 9] = [
     (0xf000_0000, 4),
 ];
 
+/// Those of them in which clusters are.
+const PRIVATE: [(u32, u32); 4] = [
+    (0x0a00_0000, 8),
+    (0x6440_0000, 10),
+    (0xac10_0000, 12),
+    (0xc0a8_0000, 16),
+];
+
+/// How many bits a private network has behind those of its class if it never stays itself. There are
+/// few shorter ones, and they are to be told by their length anyway.
+const MOVED_BITS: u32 = 4;
+
+/// How many keys are tried; fewer than one in 10^9 first keys needs more.
+const TRIES: u32 = 64;
+
 /// The same of IPv6.
 const CLASSES_V6: [(u128, u32); 6] = [
     (0, 128),
@@ -42,8 +57,19 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
+    /// Takes the first of the keys derived for this under which no private network stays itself. The
+    /// chance that one of them does is about seven in ten.
     pub(crate) fn new(key: &Key) -> Self {
-        let mut key = key.derive("ipcrypt-pfx");
+        let mut addresses = Self::under(key.derive("ipcrypt-pfx"));
+        let mut tries = 1;
+        while !addresses.moves_networks() && tries < TRIES {
+            addresses = Self::under(key.derive(&format!("ipcrypt-pfx {tries}")));
+            tries += 1;
+        }
+        addresses
+    }
+
+    fn under(mut key: [u8; KEY_BYTES]) -> Self {
         // The scheme does nothing when its halves are the same, which one key in 2^128 has.
         if key.iter().take(16).eq(key.iter().skip(16))
             && let Some(byte) = key.first_mut()
@@ -54,6 +80,23 @@ impl Addresses {
             cipher: IpcryptPfx::new(key),
             known: HashMap::new(),
         }
+    }
+
+    /// Tells whether every private network of so many bits behind its class becomes another, and with
+    /// it every network and address inside of it.
+    fn moves_networks(&self) -> bool {
+        PRIVATE.iter().all(|(class, length)| {
+            let free = 32 - length - MOVED_BITS;
+            (0..1 << MOVED_BITS).all(|bits| {
+                let network = Ipv4Addr::from_bits(class | bits << free);
+                match self.cipher.encrypt_ipaddr(IpAddr::V4(network)) {
+                    IpAddr::V4(to) => {
+                        v4(network, to).to_bits() >> free != network.to_bits() >> free
+                    }
+                    IpAddr::V6(_) => false,
+                }
+            })
+        })
     }
 
     /// Replaces an address.
@@ -148,6 +191,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rstest::rstest;
+
+    #[test]
+    fn no_private_network_stays_itself_under_any_key() {
+        for seed in 0..200 {
+            let mut addresses = Addresses::new(&Key::new([seed; 32]));
+            for network in [
+                "172.30.0.0/16",
+                "10.96.0.0/12",
+                "10.244.0.0/16",
+                "10.43.7.7/32",
+                "192.168.49.0/24",
+                "100.64.0.0/14",
+            ] {
+                let network: IpNet = network.parse().unwrap();
+                let replaced = addresses.network(network);
+                assert_ne!(replaced, network, "key {seed}");
+                assert_eq!(replaced.prefix_len(), network.prefix_len());
+            }
+        }
+    }
 
     fn addresses() -> Addresses {
         Addresses::new(&Key::new([7; 32]))
