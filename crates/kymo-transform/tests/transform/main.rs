@@ -16,6 +16,7 @@ mod laws;
 mod merge;
 mod patches;
 mod previews;
+mod reference;
 mod refusals;
 mod scale;
 mod story;
