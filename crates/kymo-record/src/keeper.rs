@@ -59,7 +59,7 @@ impl Keeping {
             };
             let (number, run) = (attached.id, attached.run);
             id.send_replace(Some(number));
-            self.drain.tally.register(number);
+            self.drain.tally.register(&feed, number);
             let started = self.clock.monotonic();
             let end = self
                 .run(&feed, attached, &cancel, &mut intake, generation)

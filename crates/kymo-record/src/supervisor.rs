@@ -55,6 +55,9 @@ impl Supervisor {
             .flat_map(|resource| self.selection.feeds_of(resource))
             .collect();
         let mut changed = false;
+        // All of them count before the first one runs: nobody may take a part for the whole.
+        let new = wanted.iter().filter(|feed| !self.feeds.contains_key(feed));
+        self.keeping.drain.tally.expect(new);
         for feed in &wanted {
             if self.feeds.contains_key(feed) {
                 continue;
@@ -121,21 +124,20 @@ impl Supervisor {
         if tokio::time::timeout(STOP, &mut kept.task).await.is_err() {
             kept.task.abort();
         }
-        self.forget(&kept);
+        self.forget(feed, &kept);
     }
 
     /// Ends a feed as it stands: its coverage keeps the state that it is in.
     fn end(&mut self, feed: &Feed) {
         if let Some(kept) = self.feeds.remove(feed) {
             kept.task.abort();
-            self.forget(&kept);
+            self.forget(feed, &kept);
         }
     }
 
-    fn forget(&self, kept: &Kept) {
-        if let Some(id) = *kept.id.borrow() {
-            self.keeping.drain.tally.forget(id);
-        }
+    fn forget(&self, feed: &Feed, kept: &Kept) {
+        let id = *kept.id.borrow();
+        self.keeping.drain.tally.forget(feed, id);
     }
 
     /// Waits until all feeds have ended, which `cancel` makes them do; those that have not within

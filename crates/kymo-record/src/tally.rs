@@ -1,6 +1,6 @@
 //! What the recorder counts: one set of numbers behind the status line and the metrics.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -76,6 +76,8 @@ pub(crate) struct Tally {
 #[derive(Debug, Default)]
 struct Board {
     feeds: HashMap<FeedId, FeedStatus>,
+    /// Feeds that were started and have no id yet.
+    coming: HashSet<Feed>,
     last_alarm: Option<String>,
 }
 
@@ -280,9 +282,16 @@ impl Tally {
         self.board().last_alarm.clone()
     }
 
-    /// Puts a feed on the board.
-    pub(crate) fn register(&self, id: FeedId) {
-        self.board().feeds.entry(id).or_default();
+    /// Puts feeds on the board that are about to start: they count as starting.
+    pub(crate) fn expect<'a>(&self, feeds: impl Iterator<Item = &'a Feed>) {
+        self.board().coming.extend(feeds.cloned());
+    }
+
+    /// Puts down the id of a feed.
+    pub(crate) fn register(&self, feed: &Feed, id: FeedId) {
+        let mut board = self.board();
+        board.coming.remove(feed);
+        board.feeds.entry(id).or_default();
     }
 
     /// Puts down how a feed is, if it is on the board: one that was stopped may still be ending.
@@ -292,9 +301,13 @@ impl Tally {
         }
     }
 
-    /// Takes a feed that was stopped off the board.
-    pub(crate) fn forget(&self, id: FeedId) {
-        self.board().feeds.remove(&id);
+    /// Takes a feed that was stopped off the board; it may have had no id yet.
+    pub(crate) fn forget(&self, feed: &Feed, id: Option<FeedId>) {
+        let mut board = self.board();
+        board.coming.remove(feed);
+        if let Some(id) = id {
+            board.feeds.remove(&id);
+        }
     }
 
     /// Returns the coverage state of a feed; `None` before its first.
@@ -305,9 +318,12 @@ impl Tally {
     /// Counts the feeds by state.
     pub(crate) fn feed_counts(&self) -> FeedCounts {
         let mut counts = FeedCounts::default();
-        for status in self.board().feeds.values() {
+        let board = self.board();
+        counts.starting = board.coming.len();
+        for status in board.feeds.values() {
             counts.add(status.coverage);
         }
+        drop(board);
         for (state, count) in counts.by_name() {
             self.feeds
                 .get_or_create_owned(&StateLabel { state })
@@ -350,7 +366,22 @@ pub(crate) fn name_of(feed: &Feed) -> String {
 
 #[cfg(test)]
 mod tests {
+    use kymo_model::{ResourceType, Scope};
+
     use super::*;
+
+    fn pods() -> Feed {
+        Feed {
+            resource: ResourceType {
+                group: String::new(),
+                version: "v1".to_owned(),
+                resource: "pods".to_owned(),
+                kind: "Pod".to_owned(),
+                namespaced: true,
+            },
+            scope: Scope::default(),
+        }
+    }
 
     #[test]
     fn a_feed_that_was_stopped_does_not_come_back_by_its_last_word() {
@@ -359,11 +390,24 @@ mod tests {
             coverage: Some(CoverageState::Absent),
             ..FeedStatus::default()
         };
-        tally.register(FeedId(1));
+        tally.register(&pods(), FeedId(1));
         tally.feed(FeedId(1), &absent);
         assert_eq!(tally.feed_counts().absent, 1);
-        tally.forget(FeedId(1));
+        tally.forget(&pods(), Some(FeedId(1)));
         tally.feed(FeedId(1), &absent);
+        assert_eq!(tally.feed_counts().total(), 0);
+    }
+
+    #[test]
+    fn a_feed_counts_from_before_it_has_an_id() {
+        let tally = Tally::new(0);
+        tally.expect([pods()].iter());
+        assert_eq!(tally.feed_counts().starting, 1);
+        tally.register(&pods(), FeedId(1));
+        assert_eq!(tally.feed_counts().starting, 1);
+        tally.expect([pods()].iter());
+        tally.forget(&pods(), None);
+        tally.forget(&pods(), Some(FeedId(1)));
         assert_eq!(tally.feed_counts().total(), 0);
     }
 }
