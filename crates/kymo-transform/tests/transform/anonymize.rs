@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::workbench::{ask, rollout, runtime};
 
-fn key() -> Key {
+pub(crate) fn key() -> Key {
     Key::new([9; 32])
 }
 

@@ -2,10 +2,13 @@
 
 use std::fs;
 
-use kymo_transform::language::FORMS;
+use kymo_anonymize::AnonymizationPolicy;
+use kymo_transform::Transform;
+use kymo_transform::language::{FORMS, Script};
 use rstest::rstest;
 
-use crate::workbench::{rollout, root, try_make_in, violations};
+use crate::anonymize::key;
+use crate::workbench::{rollout, root, runtime, violations};
 
 /// Files that examples name.
 const FILES: [(&str, &str); 2] = [
@@ -61,6 +64,7 @@ fn its_examples_do_something_and_leave_a_legal_trace(
         "REPEAT",
         "MERGE",
         "SYNTHESIZE",
+        "ANONYMIZE",
         "INSERT"
     )]
     word: &str,
@@ -78,12 +82,18 @@ fn its_examples_do_something_and_leave_a_legal_trace(
         examples = vec![examples.join(";")];
     }
     for example in examples {
-        let made = try_make_in(folder.path(), &rollout(), &example, 7)
+        let output = folder.path().join("out.parquet");
+        let transform = Transform::new(&rollout(), Script::parse(&example).unwrap())
+            .relative_to(folder.path())
+            .anonymize_with(key(), AnonymizationPolicy::share());
+        let report = runtime()
+            .block_on(transform.run(&output))
             .unwrap_or_else(|error| panic!("{example}: {error}"));
-        for named in &made.report.named {
+        for named in &report.named {
             assert_ne!(*named, Some(0), "{example}");
         }
-        assert_eq!(violations(&made.path), [""; 0], "{example}");
+        assert_eq!(violations(&output), [""; 0], "{example}");
+        fs::remove_file(output).unwrap();
     }
 }
 
