@@ -12,7 +12,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    reason = "a benchmark prints what it finds"
+    clippy::disallowed_methods,
+    reason = "a benchmark prints what it finds, also how long it took"
 )]
 
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@ use std::io;
 use std::path::PathBuf;
 
 use kymo_model::ObjectKey;
+use kymo_store::segment::SegmentError;
 use thiserror::Error;
 
 use crate::language::Place;
@@ -154,8 +155,23 @@ impl Error {
 
 impl From<kymo_store::Error> for Error {
     fn from(source: kymo_store::Error) -> Self {
-        Self::Store {
-            source: Box::new(source),
+        match source {
+            // What a step said of a row while it was written.
+            kymo_store::Error::Segment {
+                path,
+                source: SegmentError::Revision { row, source },
+            } => source.downcast::<Self>().map_or_else(
+                |source| Self::Store {
+                    source: Box::new(kymo_store::Error::Segment {
+                        path,
+                        source: SegmentError::Revision { row, source },
+                    }),
+                },
+                |own| *own,
+            ),
+            source => Self::Store {
+                source: Box::new(source),
+            },
         }
     }
 }

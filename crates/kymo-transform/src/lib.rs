@@ -5,6 +5,7 @@
 //! it once, object by object, through a chain of steps (`step`), and writes the output. Rows that no
 //! statement names are handed on as they are.
 
+mod ahead;
 mod anonymize;
 mod copy;
 mod draft;

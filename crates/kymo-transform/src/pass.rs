@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kymo_model::{FeedId, GroupResource, ObjectKey};
 use kymo_store::Trace;
-use kymo_store::segment::Row;
+use kymo_store::segment::KeptRow;
 
 use crate::Error;
+use crate::ahead::ahead;
 use crate::draft::Draft;
 use crate::insertions::{Insertions, NewRow};
 use crate::preview::Survey;
@@ -41,7 +42,7 @@ pub(crate) struct Drafts<I> {
     ended: bool,
 }
 
-impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
+impl<T: Into<KeptRow>, I: Iterator<Item = Result<T, kymo_store::Error>>> Drafts<I> {
     pub(crate) fn new(
         rows: I,
         chain: Chain,
@@ -78,7 +79,9 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
     fn fill(&mut self) -> Result<(), Error> {
         let mut out = Vec::new();
         while self.ready.is_empty() && !self.ended {
-            if let Some(row) = self.rows.next().transpose()? {
+            if let Some(kept) = self.rows.next().transpose()? {
+                let kept: KeptRow = kept.into();
+                let row = &kept.row;
                 if !self.progress.row() {
                     return Err(Error::Stopped);
                 }
@@ -93,7 +96,7 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
                     self.object = Some((row.event.feed, row.event.key.clone()));
                 }
                 let ends_key = row.event.ends_key();
-                let mut draft = Draft::new(row);
+                let mut draft = Draft::new(kept);
                 if let Some(survey) = &mut self.survey {
                     survey.comes(&mut draft, is_same);
                 }
@@ -124,7 +127,7 @@ impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Drafts<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Row, kymo_store::Error>>> Iterator for Drafts<I> {
+impl<T: Into<KeptRow>, I: Iterator<Item = Result<T, kymo_store::Error>>> Iterator for Drafts<I> {
     type Item = Result<Draft, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -175,8 +178,8 @@ pub(crate) fn reissued_rows(
     reissue: Reissue,
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
-) -> Result<impl Iterator<Item = Result<Row, Error>> + use<>, Error> {
-    let drafts = Drafts::new(trace.rows()?, chain, progress, tally);
+) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
+    let drafts = Drafts::new(ahead(trace.kept_rows()?)?, chain, progress, tally);
     let resources: BTreeMap<FeedId, GroupResource> = trace
         .feeds()
         .iter()
@@ -186,7 +189,7 @@ pub(crate) fn reissued_rows(
         let mut draft = draft?;
         let resource = resources.get(&draft.event.feed);
         let seq = reissue.place(&mut draft, resource)?;
-        draft.into_row(seq)
+        draft.into_kept(seq)
     }))
 }
 
@@ -197,19 +200,19 @@ pub(crate) fn output_rows(
     mut insertions: Insertions,
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
-) -> Result<impl Iterator<Item = Result<Row, Error>> + use<>, Error> {
-    let drafts = Drafts::new(trace.rows()?, chain, progress, tally);
+) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
+    let drafts = Drafts::new(ahead(trace.kept_rows()?)?, chain, progress, tally);
     let feeds = trace.feeds().clone();
     Ok(drafts.map(move |draft| {
         let mut draft = draft?;
         if insertions.is_empty() {
             let seq = draft.source;
-            return draft.into_row(seq);
+            return draft.into_kept(seq);
         }
         if draft.is_new {
             let (seq, version) = insertions.next().ok_or(Error::Changed)?;
             draft.set_version(version)?;
-            return draft.into_row(seq);
+            return draft.into_kept(seq);
         }
         let resource: Option<GroupResource> = feeds
             .get(&draft.event.feed)
@@ -221,6 +224,6 @@ pub(crate) fn output_rows(
             draft.set_version(Some(version))?;
         }
         let seq = insertions.moved(draft.source);
-        draft.into_row(seq)
+        draft.into_kept(seq)
     }))
 }

@@ -3,9 +3,10 @@ use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId};
 use kymo_store::Spool;
-use kymo_store::segment::Row;
+use kymo_store::segment::{KeptRow, Row};
 
 use crate::Error;
+use crate::draft::unkept;
 
 /// The resources whose rows are not in order.
 #[derive(Clone, Copy, Debug)]
@@ -30,11 +31,11 @@ pub(crate) struct Sorted<I> {
     spool: Spool,
     ready: Option<Rows>,
     /// The first row behind those that are sorted.
-    next: Option<Row>,
+    next: Option<KeptRow>,
     ended: bool,
 }
 
-impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
+impl<I: Iterator<Item = Result<KeptRow, Error>>> Sorted<I> {
     pub(crate) fn new(
         rows: I,
         unordered: Unordered,
@@ -52,10 +53,10 @@ impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
         }
     }
 
-    fn read(&mut self) -> Result<Option<Row>, Error> {
+    fn read(&mut self) -> Result<Option<KeptRow>, Error> {
         if let Some(ready) = &mut self.ready {
             if let Some(row) = ready.next().transpose()? {
-                return Ok(Some(row));
+                return Ok(Some(row.into()));
             }
             self.ready = None;
         }
@@ -66,21 +67,21 @@ impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
         let Some(row) = first else {
             return Ok(None);
         };
-        let Some(resource) = self.unordered_resource(&row).map(str::to_owned) else {
+        let Some(resource) = self.unordered_resource(&row.row).map(str::to_owned) else {
             return Ok(Some(row));
         };
-        self.spool.push(row)?;
+        self.spool.push(row.into_row().map_err(unkept)?)?;
         while let Some(row) = self.rows.next().transpose()? {
-            if self.unordered_resource(&row) != Some(resource.as_str()) {
+            if self.unordered_resource(&row.row) != Some(resource.as_str()) {
                 self.next = Some(row);
                 break;
             }
-            self.spool.push(row)?;
+            self.spool.push(row.into_row().map_err(unkept)?)?;
         }
         let mut sorted: Rows = Box::new(self.spool.drain()?);
         let row = sorted.next().transpose()?;
         self.ready = Some(sorted);
-        Ok(row)
+        Ok(row.map(KeptRow::from))
     }
 
     /// Returns the plural of a row's resource if its rows are not in order.
@@ -96,8 +97,8 @@ impl<I: Iterator<Item = Result<Row, Error>>> Sorted<I> {
     }
 }
 
-impl<I: Iterator<Item = Result<Row, Error>>> Iterator for Sorted<I> {
-    type Item = Result<Row, Error>;
+impl<I: Iterator<Item = Result<KeptRow, Error>>> Iterator for Sorted<I> {
+    type Item = Result<KeptRow, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {

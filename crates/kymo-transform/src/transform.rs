@@ -6,12 +6,12 @@ use kymo_anonymize::{AnonymizationPolicy, Key};
 use kymo_model::GroupResource;
 use kymo_query::Limits;
 use kymo_store::fs::RealFs;
-use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
+use kymo_store::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::anonymize::{Before, Order};
-use crate::copy::{self, Watch};
+use crate::copy::Watch;
 use crate::insert;
 use crate::insertions::Insertions;
 use crate::language::{Place, Script};
@@ -25,6 +25,8 @@ use crate::{Error, records, synth};
 
 /// Memory for rows that are sorted again, in bytes.
 pub(crate) const SPOOL_BYTES: usize = 96 << 20;
+
+type KeptRows = Box<dyn Iterator<Item = Result<KeptRow, Error>> + Send>;
 
 /// A script to run on a trace.
 ///
@@ -279,10 +281,11 @@ impl Transform {
         let done = blocking(move || {
             let trace = Arc::clone(&input.trace);
             let feeds: Arc<BTreeMap<_, _>> = Arc::new(meta.feeds.iter().cloned().collect());
-            let (rows, unordered): (copy::Rows, Unordered) = if let Some(whole) = &work.whole {
+            let (rows, unordered): (KeptRows, Unordered) = if let Some(whole) = &work.whole {
                 let tally = Arc::clone(&tally);
                 let rows = whole.rows(&trace, Watch { progress, tally })?;
-                (rows, whole.unordered())
+                let rows = rows.map(|row| row.map(KeptRow::from));
+                (Box::new(rows), whole.unordered())
             } else if let Some(reissue) = reissue {
                 let tally = Arc::clone(&tally);
                 let rows = pass::reissued_rows(&trace, work.chain, reissue, progress, tally)?;

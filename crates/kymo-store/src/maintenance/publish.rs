@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::fs::Output;
 use crate::manifest::{Entry, SegmentEntry, hex};
 use crate::record::SessionInfo;
-use crate::segment::{Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter};
+use crate::segment::{KeptRow, Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter};
 use crate::writer::Shared;
 
 /// What becomes a segment, and what it replaces.
@@ -39,6 +39,7 @@ pub(crate) fn publish(shared: &Shared, product: Product<'_>) -> Result<SegmentEn
         product.meta,
         product.known_sessions,
         &shared.options.segment,
+        Verify::Versions,
         |_| {},
     );
     let (summary, meta) = match written {
@@ -100,14 +101,28 @@ fn replaced_files(shared: &Shared, logs: &[u32], segments: &[u32]) -> Vec<(u32, 
     logs.chain(segments).collect()
 }
 
+/// How a segment is read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verify {
+    /// Every version is put together.
+    Versions,
+    /// What is stored is compared with what was written; each patch was applied before.
+    Stored,
+}
+
 /// Writes a segment file and reads it back. The file is durable then, its name is not.
-pub(crate) fn write_and_verify<E: From<Error>>(
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what is written, what of it is known, and how it is done"
+)]
+pub(crate) fn write_and_verify<T: Into<KeptRow>, E: From<Error>>(
     directory: &Directory,
     path: &Path,
-    rows: impl Iterator<Item = Result<Row, E>>,
+    rows: impl Iterator<Item = Result<T, E>>,
     mut meta: SegmentMeta,
     known_sessions: &BTreeMap<u32, SessionInfo>,
     options: &SegmentOptions,
+    verify: Verify,
     complete: impl FnOnce(&mut SegmentMeta),
 ) -> Result<(SegmentSummary, SegmentMeta), E> {
     let fs = directory.fs.as_ref();
@@ -124,7 +139,11 @@ pub(crate) fn write_and_verify<E: From<Error>>(
     )?;
     output.sync().map_err(Error::io("sync", path))?;
     let reader = open_segment_file(fs, path)?;
-    let found = reader.verify().map_err(Error::segment(path))?;
+    let found = match verify {
+        Verify::Versions => reader.verify(),
+        Verify::Stored => reader.verify_stored(),
+    };
+    let found = found.map_err(Error::segment(path))?;
     let mismatch = |what| {
         E::from(Error::SealMismatch {
             path: path.to_owned(),
@@ -147,10 +166,10 @@ pub(crate) fn write_and_verify<E: From<Error>>(
 }
 
 /// Writes rows and the metadata that only they tell.
-fn write_rows<W: Write + Send, E: From<Error>>(
+fn write_rows<W: Write + Send, T: Into<KeptRow>, E: From<Error>>(
     output: W,
     path: &Path,
-    rows: impl Iterator<Item = Result<Row, E>>,
+    rows: impl Iterator<Item = Result<T, E>>,
     meta: &mut SegmentMeta,
     known_sessions: &BTreeMap<u32, SessionInfo>,
     options: &SegmentOptions,
@@ -162,14 +181,15 @@ fn write_rows<W: Write + Send, E: From<Error>>(
     let mut sessions: BTreeSet<u32> = meta.records.iter().map(|record| record.session).collect();
     let mut times: Option<(Timestamp, Timestamp)> = None;
     for row in rows {
-        let row = row?;
+        let kept: KeptRow = row?.into();
+        let row = &kept.row;
         *counts
             .entry((row.event.feed, row.event.event_type))
             .or_default() += 1;
         sessions.insert(row.session);
         let ts = row.event.ts;
         times = Some(times.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        writer.push(&row).map_err(Error::segment(path))?;
+        writer.push_kept(&kept).map_err(Error::segment(path))?;
     }
     fail::fail_point!(crate::failpoint::SEAL_TMP);
     meta.counts = counts

@@ -7,12 +7,13 @@ use arrow::array::{
     RecordBatch, StringArray, TimestampMillisecondArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMillisecondType, TimestampNanosecondType};
-use kymo_model::{Certainty, EventType};
+use kymo_model::{Certainty, EventType, ObjectKey};
 
 use super::SegmentError;
 use super::json::Edit;
-use super::physical::EVENT_VERSION;
+use super::physical::{EVENT_VERSION, canonical_uuid};
 use super::request::{self, RequestBatch};
+use super::shadow::{Head, HeadRef};
 use super::stored::{Content, Op, OpValue, Stored};
 
 /// How much of each row is read.
@@ -238,23 +239,10 @@ impl Batch {
     /// Returns a row; `number` is its place in the segment, for errors.
     pub(super) fn row(&self, index: usize, number: u64) -> Result<Stored<'_>, SegmentError> {
         let wrong = |what| SegmentError::Row { row: number, what };
-        let uid = if self.uid.is_null(index) {
-            optional(&self.uid_text, index).map(Cow::Borrowed)
-        } else {
-            let bytes: [u8; 16] = self
-                .uid
-                .value(index)
-                .try_into()
-                .map_err(|_| wrong("its uid is not of 16 bytes"))?;
-            Some(Cow::Owned(uuid::Uuid::from_bytes(bytes).to_string()))
-        };
         let rv = if self.rv.is_null(index) {
             optional(&self.rv_text, index).map(Cow::Borrowed)
         } else {
             Some(Cow::Owned(self.rv.value(index).to_string()))
-        };
-        let seconds = |array: &TimestampMillisecondArray| {
-            (!array.is_null(index)).then(|| array.value(index).div_euclid(1000))
         };
         Ok(Stored {
             seq: u64::try_from(self.seq.value(index)).map_err(|_| wrong("its seq is negative"))?,
@@ -278,11 +266,11 @@ impl Batch {
             kind: optional(&self.kind, index),
             namespace: optional(&self.namespace, index),
             name: optional(&self.name, index),
-            uid,
+            uid: self.uid(index, number)?,
             rv,
-            generation: (!self.generation.is_null(index)).then(|| self.generation.value(index)),
-            created: seconds(&self.created),
-            deleted: seconds(&self.deleted),
+            generation: self.generation(index),
+            created: seconds(&self.created, index),
+            deleted: seconds(&self.deleted, index),
             event_rv: self
                 .event_rv
                 .as_ref()
@@ -293,7 +281,71 @@ impl Batch {
         })
     }
 
-    fn content(&self, index: usize, number: u64) -> Result<Content<'_>, SegmentError> {
+    /// Returns what columns tell of an object, but for its version.
+    pub(super) fn head(&self, index: usize, number: u64) -> Result<Head, SegmentError> {
+        let own = |text: Option<&str>| text.map(str::to_owned);
+        Ok(Head {
+            kind: own(optional(&self.kind, index)),
+            name: own(optional(&self.name, index)),
+            namespace: own(optional(&self.namespace, index)),
+            uid: self.uid(index, number)?.map(Cow::into_owned),
+            generation: self.generation(index),
+            created: seconds(&self.created, index),
+            deleted: seconds(&self.deleted, index),
+            ..Head::default()
+        })
+    }
+
+    /// Returns what columns tell of an object as a row to store has it, if it is the one with this
+    /// key.
+    pub(super) fn told<'a>(&'a self, index: usize, key: &'a ObjectKey) -> Option<HeadRef<'a>> {
+        let uid = if self.uid.is_null(index) {
+            let text = optional(&self.uid_text, index);
+            (text.unwrap_or_default() == key.uid).then_some(text)?
+        } else {
+            let bytes = canonical_uuid(&key.uid)?;
+            (self.uid.value(index) == bytes).then_some(Some(key.uid.as_str()))?
+        };
+        let (name, namespace) = (
+            optional(&self.name, index),
+            optional(&self.namespace, index),
+        );
+        let is_told =
+            name.unwrap_or_default() == key.name && namespace.unwrap_or_default() == key.namespace;
+        is_told.then(|| HeadRef {
+            kind: optional(&self.kind, index),
+            namespace,
+            name,
+            uid,
+            rv: None,
+            generation: self.generation(index),
+            created: seconds(&self.created, index),
+            deleted: seconds(&self.deleted, index),
+        })
+    }
+
+    fn uid(&self, index: usize, number: u64) -> Result<Option<Cow<'_, str>>, SegmentError> {
+        if self.uid.is_null(index) {
+            return Ok(optional(&self.uid_text, index).map(Cow::Borrowed));
+        }
+        let bytes: [u8; 16] = self
+            .uid
+            .value(index)
+            .try_into()
+            .map_err(|_| SegmentError::Row {
+                row: number,
+                what: "its uid is not of 16 bytes",
+            })?;
+        let uid = uuid::Uuid::from_bytes(bytes).to_string();
+        Ok(Some(Cow::Owned(uid)))
+    }
+
+    fn generation(&self, index: usize) -> Option<i64> {
+        (!self.generation.is_null(index)).then(|| self.generation.value(index))
+    }
+
+    /// Returns how a row holds its body; `number` is its place in the segment, for errors.
+    pub(super) fn content(&self, index: usize, number: u64) -> Result<Content<'_>, SegmentError> {
         match &self.bodies {
             Some(bodies) => bodies.content(index, number),
             None => Ok(Content::Nothing),
@@ -362,10 +414,10 @@ impl OpColumns {
         };
         (*start as usize..*end as usize)
             .map(|item| {
-                let edit = match self.op.value(item) {
-                    "add" => Edit::Add,
-                    "remove" => Edit::Remove,
-                    "replace" => Edit::Replace,
+                let edit = match self.op.value(item).as_bytes() {
+                    b"add" => Edit::Add,
+                    b"remove" => Edit::Remove,
+                    b"replace" => Edit::Replace,
                     _ => return Err(wrong("its patch holds an unknown operation")),
                 };
                 let value = match (optional(&self.value, item), edit) {
@@ -387,6 +439,11 @@ impl OpColumns {
 /// Returns the text of a row; `None` where it is null.
 pub(super) fn optional(array: &StringArray, index: usize) -> Option<&str> {
     (!array.is_null(index)).then(|| array.value(index))
+}
+
+/// Returns a time in seconds; `None` where it is null.
+fn seconds(array: &TimestampMillisecondArray, index: usize) -> Option<i64> {
+    (!array.is_null(index)).then(|| array.value(index).div_euclid(1000))
 }
 
 fn word<T: Copy>(all: &[T], name: impl Fn(T) -> &'static str, text: &str) -> Option<T> {

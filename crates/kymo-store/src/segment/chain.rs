@@ -52,10 +52,10 @@ impl<V> Chain<V> {
 }
 
 impl<V: Clone> Chain<V> {
-    /// Begins a row group.
-    pub(super) fn restart(&mut self) {
-        self.last = None;
-        self.firsts.clear();
+    /// Returns the versions that are kept.
+    pub(super) fn versions(&self) -> impl Iterator<Item = &V> {
+        let kept = self.last.iter().chain(&self.firsts);
+        kept.filter_map(|kept| kept.version.as_ref())
     }
 
     /// Takes the next row; `make` gets the version that its patch refers to, if it has a patch.

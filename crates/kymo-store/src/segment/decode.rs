@@ -30,11 +30,6 @@ impl Decoder {
         }
     }
 
-    /// Begins a row group.
-    pub(super) fn restart(&mut self) {
-        self.chain.restart();
-    }
-
     /// Takes the next row and returns its version, if it has one that is not raw.
     pub(super) fn advance(
         &mut self,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use kymo_model::{Event, EventType, Feed, FeedId, ObjectKey};
 
-use super::chain::MANAGED;
-use super::decode::Decoder;
+use super::chain::{MANAGED, patch};
+use super::decode::parse;
 use super::json::{At, Change, Doc, Edit, diff, same};
+use super::kept::Kept;
 use super::request::StoredRequest;
-use super::shadow::{Head, Parts};
+use super::shadow::{Head, HeadRef, Parts};
 use super::stored::{Content, Op, OpValue, Stored, usual_version};
 use super::times::read_seconds;
 use super::{Row, SegmentError, SegmentOptions};
@@ -22,7 +23,6 @@ pub(super) struct Encoder {
     last: Option<Version>,
     firsts: Vec<Version>,
     resource: String,
-    verifier: Decoder,
     mismatches: u64,
 }
 
@@ -34,7 +34,34 @@ struct Version {
     key: ObjectKey,
     /// How many patches stand between it and a whole version.
     depth: u32,
+    /// `None` also while nothing asked for the parts of a kept version.
     parts: Option<Arc<Parts>>,
+    kept: Option<Kept>,
+}
+
+impl Version {
+    fn is_there(&self) -> bool {
+        self.parts.is_some() || self.kept.is_some()
+    }
+
+    /// Takes the version apart if that has not been done.
+    fn parts(&mut self) -> Result<Option<Arc<Parts>>, SegmentError> {
+        if self.parts.is_none()
+            && let Some(kept) = &self.kept
+        {
+            self.parts = kept.parts(&self.key)?.map(Arc::new);
+        }
+        Ok(self.parts.clone())
+    }
+}
+
+/// The version to which a patch may refer.
+#[derive(Clone, Copy, Debug)]
+enum Base {
+    /// The one before, of the same object.
+    Last,
+    /// The first one of a neighbour, by its place.
+    First(usize),
 }
 
 /// What an encoded row borrows from.
@@ -45,6 +72,10 @@ pub(super) struct Encoded {
     plan: Plan,
     body: Vec<Change>,
     managed: Vec<Change>,
+    /// The bytes as they came, where they are kept so.
+    raw: Option<Arc<[u8]>>,
+    /// What holds the body, where it stays as it is.
+    kept: Option<Kept>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,16 +98,8 @@ impl Encoder {
             last: None,
             firsts: Vec::new(),
             resource: String::new(),
-            verifier: Decoder::default(),
             mismatches: 0,
         }
-    }
-
-    fn feed(&self, id: FeedId) -> Result<&Feed, SegmentError> {
-        self.feeds.get(&id).ok_or(SegmentError::UnknownFeed {
-            row: self.row,
-            feed: id.0,
-        })
     }
 
     /// How many patches did not give back what they were made from and were not used.
@@ -88,89 +111,160 @@ impl Encoder {
     pub(super) fn restart(&mut self) {
         self.last = None;
         self.firsts.clear();
-        self.verifier.restart();
     }
 
-    /// Encodes the next row.
-    pub(super) fn encode(&mut self, row: &Row) -> Result<Encoded, SegmentError> {
+    /// Encodes the next row, whose body `kept` holds if it has none itself.
+    pub(super) fn encode(
+        &mut self,
+        row: &Row,
+        kept: Option<&Kept>,
+    ) -> Result<Encoded, SegmentError> {
         let number = self.row;
         self.row += 1;
         let event = &row.event;
-        let feed = self
-            .feeds
-            .get(&event.feed)
-            .ok_or(SegmentError::UnknownFeed {
-                row: number,
-                feed: event.feed.0,
-            })?;
-        if self.resource != feed.resource.resource {
-            self.resource.clone_from(&feed.resource.resource);
+        let unknown = || SegmentError::UnknownFeed {
+            row: number,
+            feed: event.feed.0,
+        };
+        let resource = &self.feeds.get(&event.feed).ok_or_else(unknown)?.resource;
+        if self.resource != resource.resource {
+            self.resource.clone_from(&resource.resource);
             self.firsts.clear();
         }
-        let group = &feed.resource.group;
-        let before = self
-            .last
-            .as_ref()
-            .filter(|last| last.key == event.key && last.group == *group)
-            .filter(|last| last.parts.is_some());
-        let sibling = self.firsts.iter().find(|first| first.group == *group);
-        let base_parts = before
-            .and_then(|version| version.parts.as_ref())
-            .or_else(|| sibling.and_then(|version| version.parts.as_ref()));
+        let base = self.base(event, &resource.group);
+        if let Some(kept) = kept
+            && let Some((plan, depth)) = self.stays(number, row, kept, base)
+        {
+            let encoded = Encoded {
+                plan,
+                kept: Some(kept.clone()),
+                ..Encoded::default()
+            };
+            self.keep(number, row, &encoded, Some(kept), depth)?;
+            return Ok(encoded);
+        }
+        let body = match kept {
+            Some(kept) => Some(kept.text(&event.key)?),
+            None => event.body.clone(),
+        };
+        let base_parts = match base {
+            Some(base) if body.is_some() => self.version(base).map(Version::parts),
+            _ => None,
+        };
+        let base_parts = base_parts.transpose()?.flatten();
 
         let mut encoded = Encoded::default();
         let mut depth = 0;
-        match &event.body {
+        match &body {
             None => {}
             Some(_) if event.event_type == EventType::Unreadable => encoded.plan = Plan::Raw,
-            Some(body) => match Parts::split(body, base_parts.map(Arc::as_ref)) {
-                Ok(mut parts) if is_told_by_columns(&parts.head, event, feed) => {
+            Some(body) => match Parts::split(body, base_parts.as_deref()) {
+                Ok(mut parts) if self.is_told_by_columns(&parts.head, event) => {
                     if !self.options.managed_fields {
                         parts.managed = Doc::default();
                     }
                     (encoded.plan, depth) =
-                        Self::plan(&self.options, number, before, sibling, &parts, &mut encoded);
+                        self.plan(number, base, base_parts.as_deref(), &parts, &mut encoded);
                     encoded.parts = Some(Arc::new(parts));
                 }
                 _ => encoded.plan = Plan::Raw,
             },
+        }
+        if encoded.plan == Plan::Raw {
+            encoded.raw.clone_from(&body);
         }
         if let Some(parts) = &encoded.parts {
             encoded.head = parts.head.clone();
         }
         if self.options.verify_patches {
             for fallback in [Plan::Keyframe, Plan::Raw] {
-                if self.gives_back(number, row, &encoded)? {
+                if self.gives_back(number, row, &encoded, base_parts.as_deref())? {
                     break;
                 }
                 self.mismatches += 1;
                 encoded.plan = fallback;
+                encoded.raw.clone_from(&body);
                 depth = 0;
                 self.restart();
-                self.verifier = Decoder::starting_at(number);
             }
         }
-        self.keep(number, row, &encoded, depth)?;
+        self.keep(number, row, &encoded, kept, depth)?;
         Ok(encoded)
+    }
+
+    /// Finds the version to which a patch of an event may refer.
+    fn base(&self, event: &Event, group: &str) -> Option<Base> {
+        let is_last = self
+            .last
+            .as_ref()
+            .is_some_and(|last| last.is_there() && last.key == event.key && last.group == group);
+        if is_last {
+            return Some(Base::Last);
+        }
+        let first = self.firsts.iter().position(|first| first.group == group)?;
+        Some(Base::First(first))
+    }
+
+    fn version(&mut self, base: Base) -> Option<&mut Version> {
+        match base {
+            Base::Last => self.last.as_mut(),
+            Base::First(index) => self.firsts.get_mut(index),
+        }
+    }
+
+    /// How many patches may stand between a version and a whole one.
+    fn limit(&self, base: Base) -> u32 {
+        match base {
+            Base::Last => self.options.keyframe_interval,
+            Base::First(_) => self.options.sibling_interval,
+        }
+    }
+
+    /// Returns how to keep a body as another segment holds it, and how deep it is then; `None` if
+    /// it must be made anew.
+    fn stays(
+        &mut self,
+        number: u64,
+        row: &Row,
+        kept: &Kept,
+        base: Option<Base>,
+    ) -> Option<(Plan, u32)> {
+        let (limit, is_whole) = (
+            base.map(|base| self.limit(base)),
+            self.options.managed_fields,
+        );
+        let distance = kept.fits(row).filter(|_| is_whole)?;
+        if distance == 0 {
+            return Some((Plan::Keyframe, 0));
+        }
+        let wanted = kept.link.number.checked_sub(u64::from(distance))?;
+        let version = self.version(base?)?;
+        let is_base = version
+            .kept
+            .as_ref()
+            .is_some_and(|base| base.is_base(wanted, kept.revisions.as_ref()));
+        if !is_base || version.depth >= limit? {
+            return None;
+        }
+        let base = u32::try_from(number - version.row).ok()?;
+        Some((Plan::Patch { base }, version.depth + 1))
     }
 
     /// Chooses how to keep a version; leaves the patch in `encoded`.
     fn plan(
-        options: &SegmentOptions,
+        &mut self,
         number: u64,
-        before: Option<&Version>,
-        sibling: Option<&Version>,
+        base: Option<Base>,
+        base_parts: Option<&Parts>,
         parts: &Parts,
         encoded: &mut Encoded,
     ) -> (Plan, u32) {
-        let (version, limit) = match before {
-            Some(version) => (Some(version), options.keyframe_interval),
-            None => (sibling, options.sibling_interval),
-        };
+        let limit = base.map_or(0, |base| self.limit(base));
+        let version = base.and_then(|base| self.version(base));
         let Some(version) = version.filter(|version| version.depth < limit) else {
             return (Plan::Keyframe, 0);
         };
-        let Some(base) = &version.parts else {
+        let Some(base) = base_parts else {
             return (Plan::Keyframe, 0);
         };
         diff(&base.body, &parts.body, "", &mut encoded.body);
@@ -198,28 +292,41 @@ impl Encoder {
 
     /// Tells whether a reader gets the version back that went in.
     fn gives_back(
-        &mut self,
+        &self,
         number: u64,
         row: &Row,
         encoded: &Encoded,
+        base: Option<&Parts>,
     ) -> Result<bool, SegmentError> {
-        let feed = self
-            .feeds
-            .get(&row.event.feed)
-            .ok_or(SegmentError::UnknownFeed {
-                row: number,
-                feed: row.event.feed.0,
-            })?;
-        let stored = encoded.stored(row, feed, self.options.ages);
-        let found = self.verifier.advance(&stored, feed);
-        Ok(match (found, &encoded.parts) {
-            (Ok(Some(docs)), Some(parts)) => {
-                same(&docs.body, At::ROOT, &parts.body, At::ROOT)
-                    && same(&docs.managed, At::ROOT, &parts.managed, At::ROOT)
+        let Some(parts) = &encoded.parts else {
+            return Ok(true);
+        };
+        let feed = self.feed(number, row.event.feed)?;
+        let stored = encoded.stored(number, row, feed, self.options.ages)?;
+        let docs = match (&stored.content, base) {
+            (Content::Nothing | Content::Raw(_), _) => return Ok(true),
+            (Content::Keyframe { body, managed }, _) => parse(number, body).and_then(|body| {
+                let managed = managed.map_or(Ok(Doc::default()), |text| parse(number, text))?;
+                Ok((body, managed))
+            }),
+            (Content::Patch { body, managed, .. }, Some(base)) => {
+                let mut docs = (base.body.clone(), base.managed.clone());
+                patch(number, row.event.ts.0, &mut docs.0, "", body)
+                    .and_then(|()| patch(number, row.event.ts.0, &mut docs.1, MANAGED, managed))
+                    .map(|()| docs)
             }
-            (Ok(None), None) => true,
-            (Ok(None), Some(_)) => encoded.plan == Plan::Raw,
-            _ => false,
+            (Content::Patch { .. }, None) => return Ok(false),
+        };
+        Ok(docs.is_ok_and(|(body, managed)| {
+            same(&body, At::ROOT, &parts.body, At::ROOT)
+                && same(&managed, At::ROOT, &parts.managed, At::ROOT)
+        }))
+    }
+
+    fn feed(&self, number: u64, id: FeedId) -> Result<&Feed, SegmentError> {
+        self.feeds.get(&id).ok_or(SegmentError::UnknownFeed {
+            row: number,
+            feed: id.0,
         })
     }
 
@@ -228,30 +335,41 @@ impl Encoder {
         number: u64,
         row: &Row,
         encoded: &Encoded,
+        kept: Option<&Kept>,
         depth: u32,
     ) -> Result<(), SegmentError> {
-        let group = self.feed(row.event.feed)?.resource.group.clone();
-        let parts = match encoded.plan {
-            Plan::Nothing | Plan::Raw => None,
-            Plan::Keyframe | Plan::Patch { .. } => encoded.parts.clone(),
+        let feed = self.feeds.get(&row.event.feed);
+        let group = &feed
+            .ok_or(SegmentError::UnknownFeed {
+                row: number,
+                feed: row.event.feed.0,
+            })?
+            .resource
+            .group;
+        let (parts, kept) = match encoded.plan {
+            Plan::Nothing | Plan::Raw => (None, None),
+            Plan::Keyframe | Plan::Patch { .. } => (encoded.parts.clone(), kept.cloned()),
         };
-        let mut is_first = parts.is_some();
+        let is_there = parts.is_some() || kept.is_some();
+        let mut is_first = is_there;
         match &mut self.last {
-            Some(last) if last.key == row.event.key && last.group == group => {
-                if parts.is_some() {
-                    is_first = last.parts.is_none();
+            Some(last) if last.key == row.event.key && last.group == *group => {
+                if is_there {
+                    is_first = !last.is_there();
                     last.row = number;
                     last.depth = depth;
                     last.parts = parts;
+                    last.kept = kept;
                 }
             }
             last => {
                 *last = Some(Version {
                     row: number,
-                    group,
+                    group: group.clone(),
                     key: row.event.key.clone(),
                     depth,
                     parts,
+                    kept,
                 });
             }
         }
@@ -267,13 +385,31 @@ impl Encoder {
         }
         Ok(())
     }
+
+    /// Tells whether the columns say the same as the body's head.
+    fn is_told_by_columns(&self, head: &Head, event: &Event) -> bool {
+        let feed = self.feeds.get(&event.feed);
+        feed.is_some_and(|feed| is_told_by_columns(head, event, feed))
+    }
 }
 
 impl Encoded {
     /// Returns the row to store.
-    pub(super) fn stored<'a>(&'a self, row: &'a Row, feed: &'a Feed, ages: bool) -> Stored<'a> {
+    pub(super) fn stored<'a>(
+        &'a self,
+        number: u64,
+        row: &'a Row,
+        feed: &'a Feed,
+        ages: bool,
+    ) -> Result<Stored<'a>, SegmentError> {
         let event = &row.event;
-        let head = self.head_or_key(event, feed);
+        let head = match &self.kept {
+            Some(kept) => kept.told(&event.key).ok_or(SegmentError::Row {
+                row: number,
+                what: "its columns tell of another object",
+            })?,
+            None => self.head_or_key(event, feed),
+        };
         let second = event.ts.0.div_euclid(1_000_000_000);
         let ops = |doc: &'a Doc, changes: &'a [Change]| {
             changes
@@ -286,6 +422,11 @@ impl Encoded {
                 .collect()
         };
         let content = match (self.plan, &self.parts) {
+            (Plan::Keyframe | Plan::Patch { .. }, None) => match (&self.kept, self.plan) {
+                (Some(kept), Plan::Patch { base }) => kept.patch(base)?,
+                (Some(kept), _) => kept.content()?,
+                _ => Content::Nothing,
+            },
             (Plan::Keyframe, Some(parts)) => Content::Keyframe {
                 body: parts.body.as_str(),
                 managed: (!parts.managed.text.is_empty()).then(|| parts.managed.as_str()),
@@ -296,12 +437,12 @@ impl Encoded {
                 managed: ops(&parts.managed, &self.managed),
             },
             (Plan::Nothing, _) => Content::Nothing,
-            _ => event.body.as_deref().map_or(Content::Nothing, Content::Raw),
+            (Plan::Raw, _) => self.raw.as_deref().map_or(Content::Nothing, Content::Raw),
         };
         let own = event.rv.as_ref().map(kymo_model::Rv::as_str);
         let event_rv = (own != usual_version(event.event_type, event.certainty, head.rv))
             .then(|| Cow::Borrowed(own.unwrap_or_default()));
-        Stored {
+        Ok(Stored {
             seq: row.seq,
             ts: event.ts.0,
             not_before: event.not_before.map(|time| time.0),
@@ -321,7 +462,7 @@ impl Encoded {
             event_rv,
             request: event.request.as_deref().map(StoredRequest::of),
             content,
-        }
+        })
     }
 
     /// The columns: what was in the body, or what the event says where there is no parsed body.
@@ -349,18 +490,6 @@ impl Encoded {
             ..HeadRef::default()
         }
     }
-}
-
-#[derive(Default)]
-struct HeadRef<'a> {
-    kind: Option<&'a str>,
-    namespace: Option<&'a str>,
-    name: Option<&'a str>,
-    uid: Option<&'a str>,
-    rv: Option<&'a str>,
-    generation: Option<i64>,
-    created: Option<i64>,
-    deleted: Option<i64>,
 }
 
 fn diff_managed(old: &Doc, new: &Doc, changes: &mut Vec<Change>) {

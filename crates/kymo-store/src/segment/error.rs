@@ -72,6 +72,14 @@ pub enum SegmentError {
         /// Why.
         source: PatchError,
     },
+    /// What shall be done to an object cannot be done.
+    #[error("row {row}: {source}")]
+    Revision {
+        /// The row, counted from 0.
+        row: u64,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The rows are not those that were written.
     #[error("content digest is {found}, the segment says {expected}")]
     Digest {
@@ -117,6 +125,7 @@ impl SegmentError {
             Self::OutOfOrder { .. }
                 | Self::UnknownFeed { .. }
                 | Self::NewerFormat { .. }
+                | Self::Revision { .. }
                 | Self::Io { .. }
         )
     }

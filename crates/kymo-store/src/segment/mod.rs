@@ -13,10 +13,15 @@ mod decode;
 mod encode;
 mod error;
 mod json;
+mod kept;
+mod kept_rows;
+#[cfg(test)]
+mod kept_tests;
 mod options;
 mod physical;
 mod reader;
 mod request;
+mod revision;
 mod select;
 mod shadow;
 mod stored;
@@ -31,8 +36,11 @@ use serde::{Deserialize, Serialize};
 use crate::record::{PlacedRecord, SessionInfo};
 
 pub use error::{PatchError, SegmentError};
+pub use kept::{Kept, KeptRow};
+pub use kept_rows::KeptRows;
 pub use options::SegmentOptions;
 pub use reader::{Heads, Rows, SegmentReader};
+pub use revision::{Effect, Revision, Revisions, Touch};
 pub use select::{
     Bounds, ColumnBatches, Events, JsonPath, RowRanges, Step, Version, Versions, Wanted,
 };

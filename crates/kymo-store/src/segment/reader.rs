@@ -11,8 +11,10 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::batch::{Batch, Need};
+use super::chain::Chain;
 use super::checksum::Checked;
 use super::decode::{Decoder, body_of, row_of};
+use super::kept_rows::KeptRows;
 use super::physical;
 use super::select::{
     Bounds, ColumnBatches, Events, Excerpt, RowRanges, Versions, Wanted, open_excerpt, with_words,
@@ -133,6 +135,14 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             decoder: Decoder::default(),
             failed: false,
         })
+    }
+
+    /// Reads every row in key order with its body as it lies in the segment, to be written to
+    /// another one. Digests of row groups are checked as by [`Self::rows`].
+    pub fn kept_rows(&self) -> Result<KeptRows<R>, SegmentError> {
+        let mut cursor = self.cursor((0..self.num_row_groups()).collect(), Need::All)?;
+        cursor.digest = Some(Digest::default());
+        Ok(KeptRows::new(cursor))
     }
 
     /// Reads the typed columns of every row, in key order: events without bodies.
@@ -291,6 +301,46 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         })
     }
 
+    /// Reads everything and compares it with the digest; checks that patches refer to versions,
+    /// and applies none.
+    pub(crate) fn verify_stored(&self) -> Result<SegmentSummary, SegmentError> {
+        let mut cursor = self.cursor((0..self.num_row_groups()).collect(), Need::All)?;
+        cursor.digest = Some(Digest::default());
+        let mut chain: Chain<()> = Chain::default();
+        let (mut rows, mut bounds) = (0u64, None::<(u64, u64)>);
+        while let Step::Row { begins_group } = cursor.advance()? {
+            let mut digest = cursor.digest.take();
+            let (number, stored) = cursor.present()?;
+            if let Some(digest) = &mut digest {
+                digest.row(&stored);
+            }
+            if begins_group {
+                chain = Chain::starting_at(number);
+            }
+            let feed = self.feed(stored.feed).ok_or(SegmentError::UnknownFeed {
+                row: number,
+                feed: stored.feed,
+            })?;
+            chain.advance(&stored, feed, |_, _| Ok(()))?;
+            let seq = stored.seq;
+            rows += 1;
+            bounds =
+                Some(bounds.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
+            cursor.digest = digest;
+        }
+        Ok(self.summary(rows, bounds))
+    }
+
+    fn summary(&self, rows: u64, bounds: Option<(u64, u64)>) -> SegmentSummary {
+        SegmentSummary {
+            rows,
+            first_seq: bounds.map(|(first, _)| first),
+            last_seq: bounds.map(|(_, last)| last),
+            digest: self.info.digest,
+            bytes: self.input.len(),
+        }
+    }
+
     /// Reads everything and compares it with the digest.
     pub fn verify(&self) -> Result<SegmentSummary, SegmentError> {
         let (mut rows, mut bounds) = (0u64, None::<(u64, u64)>);
@@ -300,13 +350,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             bounds =
                 Some(bounds.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
         }
-        Ok(SegmentSummary {
-            rows,
-            first_seq: bounds.map(|(first, _)| first),
-            last_seq: bounds.map(|(_, last)| last),
-            digest: self.info.digest,
-            bytes: self.input.len(),
-        })
+        Ok(self.summary(rows, bounds))
     }
 }
 
@@ -406,13 +450,13 @@ pub(super) struct Cursor<R: ChunkReader> {
     need: Need,
     groups: std::vec::IntoIter<usize>,
     open: Option<(usize, ParquetRecordBatchReader)>,
-    batch: Option<Batch>,
+    batch: Option<Arc<Batch>>,
     /// The present row in the batch, plus one.
     index: usize,
     /// The number of the present row in the segment, plus one.
     number: u64,
     /// Over the rows of the present row group, where it is to be checked.
-    digest: Option<Digest>,
+    pub(super) digest: Option<Digest>,
 }
 
 /// What [`Cursor::advance`] came to.
@@ -445,7 +489,7 @@ impl<R: ChunkReader + 'static> Cursor<R> {
             self.batch = None;
             if let Some((group, batches)) = &mut self.open {
                 if let Some(batch) = batches.next().transpose()? {
-                    self.batch = Some(Batch::new(&batch, self.need)?);
+                    self.batch = Some(Arc::new(Batch::new(&batch, self.need)?));
                     self.index = 0;
                     continue;
                 }
@@ -470,6 +514,12 @@ impl<R: ChunkReader + 'static> Cursor<R> {
             what: "there is no such row",
         })?;
         Ok((number, batch.row(self.index.saturating_sub(1), number)?))
+    }
+
+    /// Returns the batch that the present row is in, and its place there.
+    pub(super) fn place(&self) -> Option<(&Arc<Batch>, usize)> {
+        let batch = self.batch.as_ref()?;
+        Some((batch, self.index.saturating_sub(1)))
     }
 
     fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, SegmentError> {

@@ -21,6 +21,19 @@ pub(super) struct Head {
     pub(super) deleted: Option<i64>,
 }
 
+/// A [`Head`] that lies elsewhere, without `apiVersion`, which feeds tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct HeadRef<'a> {
+    pub(super) kind: Option<&'a str>,
+    pub(super) namespace: Option<&'a str>,
+    pub(super) name: Option<&'a str>,
+    pub(super) uid: Option<&'a str>,
+    pub(super) rv: Option<&'a str>,
+    pub(super) generation: Option<i64>,
+    pub(super) created: Option<i64>,
+    pub(super) deleted: Option<i64>,
+}
+
 /// A body taken apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parts {

@@ -17,10 +17,10 @@ use super::{
     SegmentWriter, Wanted,
 };
 
-const SECOND: i64 = 1_000_000_000;
+pub(super) const SECOND: i64 = 1_000_000_000;
 const START: i64 = 1_795_226_845 * SECOND;
 
-fn feed(group: &str, resource: &str, kind: &str) -> Feed {
+pub(super) fn feed(group: &str, resource: &str, kind: &str) -> Feed {
     Feed {
         resource: ResourceType {
             group: group.into(),
@@ -33,7 +33,7 @@ fn feed(group: &str, resource: &str, kind: &str) -> Feed {
     }
 }
 
-fn feeds() -> Vec<(FeedId, Feed)> {
+pub(super) fn feeds() -> Vec<(FeedId, Feed)> {
     vec![
         (FeedId(1), feed("", "events", "Event")),
         (FeedId(2), feed("events.k8s.io", "events", "Event")),
@@ -85,7 +85,7 @@ fn sort(rows: &mut [Row]) {
     rows.sort_by(|a, b| RowKey::of(a, &key(a)).cmp(&RowKey::of(b, &key(b))));
 }
 
-fn write(rows: &[Row], options: SegmentOptions) -> Result<Bytes, SegmentError> {
+pub(super) fn write(rows: &[Row], options: SegmentOptions) -> Result<Bytes, SegmentError> {
     let mut output = Vec::new();
     let mut writer = SegmentWriter::new(&mut output, &feeds(), options)?;
     for row in rows {
@@ -99,11 +99,11 @@ fn write(rows: &[Row], options: SegmentOptions) -> Result<Bytes, SegmentError> {
     Ok(output.into())
 }
 
-fn read(segment: &Bytes) -> Vec<Row> {
+pub(super) fn read(segment: &Bytes) -> Vec<Row> {
     read_all(&SegmentReader::open(segment.clone()).unwrap())
 }
 
-fn read_all(reader: &SegmentReader<Bytes>) -> Vec<Row> {
+pub(super) fn read_all(reader: &SegmentReader<Bytes>) -> Vec<Row> {
     reader.rows().unwrap().map(Result::unwrap).collect()
 }
 
@@ -116,7 +116,7 @@ fn body(row: &Row) -> Option<Value> {
     )
 }
 
-fn assert_same(found: &[Row], expected: &[Row]) {
+pub(super) fn assert_same(found: &[Row], expected: &[Row]) {
     assert_eq!(found.len(), expected.len());
     for (found, expected) in found.iter().zip(expected) {
         assert_eq!(body(found), body(expected), "seq {}", expected.seq);
@@ -224,7 +224,7 @@ fn request() -> impl Strategy<Value = Request> {
         )
 }
 
-fn history() -> impl Strategy<Value = Vec<Row>> {
+pub(super) fn history() -> impl Strategy<Value = Vec<Row>> {
     let uids = [
         "0e8a4c4e-1a2b-4c3d-8e4f-5a6b7c8d9e0f",
         "1E8A4C4E-1A2B-4C3D-8E4F-5A6B7C8D9E0F",
@@ -496,7 +496,7 @@ fn numbers_keep_their_text_through_keyframes_and_patches() {
     }
 }
 
-fn pod(seq: u64, replicas: u64) -> Row {
+pub(super) fn pod(seq: u64, replicas: u64) -> Row {
     let text = "x".repeat(400);
     let body = json!({"metadata": {}, "spec": {"filler": text, "replicas": replicas}});
     row(seq, 3, "a", "u", Some(body))

@@ -7,6 +7,7 @@ use parquet::file::metadata::KeyValue;
 
 use super::checksum::ChecksumWriter;
 use super::encode::Encoder;
+use super::kept::{Kept, KeptRow};
 use super::physical::{self, Columns};
 use super::stored::{Digest, segment_digest};
 use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentSummary};
@@ -115,6 +116,16 @@ impl<W: Write + Send> SegmentWriter<W> {
 
     /// Adds a row; it must come behind the one before in the order of [`RowKey`].
     pub fn push(&mut self, row: &Row) -> Result<(), SegmentError> {
+        self.put(row, None)
+    }
+
+    /// Adds a row as [`Self::push`] does; a body that another segment holds stays as it is held
+    /// there, where it can.
+    pub fn push_kept(&mut self, row: &KeptRow) -> Result<(), SegmentError> {
+        self.put(&row.row, row.kept.as_ref())
+    }
+
+    fn put(&mut self, row: &Row, kept: Option<&Kept>) -> Result<(), SegmentError> {
         let feed = self
             .feeds
             .get(&row.event.feed)
@@ -139,8 +150,8 @@ impl<W: Write + Send> SegmentWriter<W> {
             self.group_digests.push(self.digest.take());
             (self.group_rows, self.group_bytes) = (0, 0);
         }
-        let encoded = self.encoder.encode(row)?;
-        let stored = encoded.stored(row, feed, self.options.ages);
+        let encoded = self.encoder.encode(row, kept)?;
+        let stored = encoded.stored(self.rows, row, feed, self.options.ages)?;
         self.digest.row(&stored);
         let before = self.columns.bytes();
         self.columns.push(&stored, feed)?;

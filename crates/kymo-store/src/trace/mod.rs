@@ -22,7 +22,7 @@ use crate::log::Item;
 use crate::maintenance::{Filled, LastBodies, Merge, RowSource, SortedRows, sources_of};
 use crate::manifest::{Catalog, Entry, SegmentEntry, hex};
 use crate::record::{LogRecord, PlacedRecord, SessionInfo, TraceIdentity};
-use crate::segment::{Row, SegmentReader};
+use crate::segment::{KeptRow, Row, SegmentReader};
 
 /// A trace as it was when it was opened: a directory, or one sealed `.parquet` file.
 ///
@@ -196,6 +196,24 @@ impl Trace {
     /// Returns every event in the order of a segment, one after the other.
     pub fn rows(&self) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
         self.merge(false)
+    }
+
+    /// Returns every event in the order of a segment, with its body as the segment holds it where the
+    /// trace is one segment.
+    pub fn kept_rows(
+        &self,
+    ) -> Result<Box<dyn Iterator<Item = Result<KeptRow, Error>> + Send>, Error> {
+        if let ([segment], true) = (
+            self.contents.segments.as_slice(),
+            self.contents.logs.is_empty(),
+        ) {
+            let path = self.contents.directory.join(&segment.entry.name);
+            let rows = segment.reader.kept_rows().map_err(Error::segment(&path))?;
+            return Ok(Box::new(
+                rows.map(move |row| row.map_err(Error::segment(&path))),
+            ));
+        }
+        Ok(Box::new(self.rows()?.map(|row| row.map(KeptRow::from))))
     }
 
     /// Returns every event in the order of a segment without its body, where that can be left out.

@@ -7,9 +7,9 @@ use crate::contents::lineage_of;
 use crate::directory::Directory;
 use crate::error::Error;
 use crate::fs::{Filesystem, RealFs};
-use crate::maintenance::{merge_meta, records_of, write_and_verify};
+use crate::maintenance::{Verify, merge_meta, records_of, write_and_verify};
 use crate::record::SessionInfo;
-use crate::segment::{Row, SegmentMeta, SegmentOptions, SegmentSummary};
+use crate::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
 
 /// Writes everything of a trace as one sealed `.parquet` file; see [`write_file`].
 pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
@@ -25,10 +25,10 @@ pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
 ///
 /// What makes the rows may fail in ways of its own, `E`. What is only known after the last row is
 /// put into the metadata by `complete`.
-pub fn write_file<E: From<Error>>(
+pub fn write_file<T: Into<KeptRow>, E: From<Error>>(
     fs: Arc<dyn Filesystem>,
     path: &Path,
-    rows: impl Iterator<Item = Result<Row, E>>,
+    rows: impl Iterator<Item = Result<T, E>>,
     meta: SegmentMeta,
     options: &SegmentOptions,
     complete: impl FnOnce(&mut SegmentMeta),
@@ -51,7 +51,14 @@ pub fn write_file<E: From<Error>>(
         .map(|session| (session.number, session.clone()))
         .collect();
     let written = write_and_verify(
-        &directory, temporary, rows, meta, &sessions, options, complete,
+        &directory,
+        temporary,
+        rows,
+        meta,
+        &sessions,
+        options,
+        Verify::Stored,
+        complete,
     );
     let (summary, _) = match written {
         Ok(written) => written,

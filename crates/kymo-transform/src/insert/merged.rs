@@ -3,16 +3,16 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId};
-use kymo_store::segment::{Row, RowKey};
+use kymo_store::segment::{KeptRow, Row, RowKey};
 
 use crate::Error;
 
 /// Merges rows that are in the order of a segment with others that are.
 pub(crate) fn merged(
-    rows: impl Iterator<Item = Result<Row, Error>>,
+    rows: impl Iterator<Item = Result<KeptRow, Error>>,
     more: impl Iterator<Item = Result<Row, Error>>,
     feeds: Arc<BTreeMap<FeedId, Feed>>,
-) -> impl Iterator<Item = Result<Row, Error>> {
+) -> impl Iterator<Item = Result<KeptRow, Error>> {
     Merged {
         rows: rows.peekable(),
         more: more.peekable(),
@@ -28,10 +28,10 @@ struct Merged<A: Iterator, B: Iterator> {
 
 impl<A, B> Iterator for Merged<A, B>
 where
-    A: Iterator<Item = Result<Row, Error>>,
+    A: Iterator<Item = Result<KeptRow, Error>>,
     B: Iterator<Item = Result<Row, Error>>,
 {
-    type Item = Result<Row, Error>;
+    type Item = Result<KeptRow, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let key = |row: &Row| {
@@ -54,12 +54,12 @@ where
             ))
         };
         let takes_more = match (self.rows.peek(), self.more.peek()) {
-            (Some(Ok(row)), Some(Ok(more))) => key(more) < key(row),
+            (Some(Ok(kept)), Some(Ok(more))) => key(more) < key(&kept.row),
             (None, Some(_)) | (Some(Ok(_)), Some(Err(_))) => true,
             _ => false,
         };
         if takes_more {
-            self.more.next()
+            self.more.next().map(|row| row.map(KeptRow::from))
         } else {
             self.rows.next()
         }

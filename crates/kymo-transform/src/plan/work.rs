@@ -1,8 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use kymo_model::Timestamp;
+use roaring::RoaringTreemap;
 
 use super::{Bounds, Input, Stage, nothing, point, selection, update};
 use crate::Error;
@@ -42,6 +43,8 @@ pub(crate) struct Work {
     pub(crate) inserted: Option<Inserted>,
     /// The statement that moves time.
     moves: Place,
+    /// What was asked of the input, with the answers: statements often name the same rows.
+    asked: BTreeMap<String, Arc<RoaringTreemap>>,
 }
 
 impl Work {
@@ -106,9 +109,16 @@ impl Work {
         let mut named = None;
         let mut rows = Arc::default();
         if let Some(selection) = selection(&statement.action) {
-            let found = selection.rows(&input.session).await?;
-            named = Some(found.len());
-            rows = Arc::new(found);
+            let sql = selection.sql();
+            rows = match self.asked.get(&sql) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(selection.rows(&input.session).await?),
+            };
+            named = Some(rows.len());
+            // A function could answer something else the next time.
+            if selection.condition.is_none_or(|one| !one.sql.contains('(')) {
+                self.asked.insert(sql, Arc::clone(&rows));
+            }
         }
         match &statement.action {
             Action::Scale(Scale::Workload {

@@ -5,6 +5,7 @@ mod patch;
 mod retime;
 mod slice;
 mod suggestion;
+mod touches;
 mod update;
 
 pub(crate) use filter::Filter;

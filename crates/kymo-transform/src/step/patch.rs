@@ -1,13 +1,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kymo_model::{Certainty, EventType, Feed, FeedId, Timestamp};
+use kymo_model::{Certainty, EventType, Feed, FeedId, ObjectKey, Timestamp};
+use kymo_store::segment::{Revision, Touch};
 use roaring::RoaringTreemap;
 use serde_json::Value;
 
 use super::suggestion;
+use super::touches::touches;
 use crate::Error;
-use crate::draft::Draft;
+use crate::draft::{Draft, Revised};
 use crate::language::{Patch as Document, PatchKind};
 
 /// What a patch does, and to which rows.
@@ -31,7 +33,10 @@ pub(crate) struct Patching {
 /// Patches objects, always or for a stretch of time.
 #[derive(Clone, Debug)]
 pub(crate) struct Patch {
-    patching: Patching,
+    patching: Arc<Patching>,
+    /// The patch, if it can wait until an object is put together.
+    revision: Option<Arc<dyn Revision>>,
+    revised: Revised,
     /// The last version of the present object as the input has it, while it is alive.
     last: Option<Draft>,
     /// Whether the present object is past the begin and the end of the stretch.
@@ -40,8 +45,16 @@ pub(crate) struct Patch {
 
 impl Patch {
     pub(crate) fn new(patching: Patching) -> Self {
+        let patching = Arc::new(patching);
+        let touches = touches(&patching.document);
+        let revision = touches.map(|touches| {
+            let patching = Arc::clone(&patching);
+            Arc::new(Delayed { patching, touches }) as Arc<dyn Revision>
+        });
         Self {
             patching,
+            revision,
+            revised: Revised::default(),
             last: None,
             past: (false, false),
         }
@@ -66,7 +79,7 @@ impl Patch {
         if self.patching.from.is_none_or(|from| ts >= from)
             && self.patching.to.is_none_or(|to| ts < to)
         {
-            self.patching.apply(&mut draft)?;
+            self.apply(&mut draft)?;
         }
         out.push(draft);
         Ok(())
@@ -81,6 +94,15 @@ impl Patch {
         Ok(())
     }
 
+    fn apply(&mut self, draft: &mut Draft) -> Result<(), Error> {
+        if let Some(revision) = &self.revision
+            && draft.revise(revision, &mut self.revised)
+        {
+            return Ok(());
+        }
+        self.patching.apply(draft)
+    }
+
     /// Adds the events at the ends of the stretch that lie before `next`.
     fn edges(&mut self, next: Option<Timestamp>, out: &mut Vec<Draft>) -> Result<(), Error> {
         let is_reached =
@@ -91,10 +113,9 @@ impl Patch {
             self.past.0 = true;
             // An event at the very edge is patched itself.
             if next != Some(from)
-                && let Some(last) = &self.last
+                && let Some(mut edge) = self.last.as_ref().map(|last| edge_at(last, from))
             {
-                let mut edge = edge_at(last, from);
-                self.patching.apply(&mut edge)?;
+                self.apply(&mut edge)?;
                 out.push(edge);
             }
         }
@@ -127,19 +148,30 @@ impl Patching {
         if draft.event.event_type == EventType::Unreadable {
             return Ok(());
         }
-        let feed = self.feeds.get(&draft.event.feed);
-        let resource = feed.map(|feed| &feed.resource);
-        let kind = resource.map_or("object", |resource| resource.kind.as_str());
-        let wrong = |draft: &Draft, reason: String, hint: Option<String>| Error::Patch {
-            kind: kind.to_owned(),
-            object: Box::new(draft.event.key.clone()),
-            seq: draft.source,
+        let (seq, feed, key) = (draft.source, draft.event.feed, draft.event.key.clone());
+        match draft.object()? {
+            Some(object) => self.patch(object, seq, feed, &key),
+            None => Ok(()),
+        }
+    }
+
+    fn patch(
+        &self,
+        object: &mut Value,
+        seq: u64,
+        feed: FeedId,
+        key: &ObjectKey,
+    ) -> Result<(), Error> {
+        let resource = self.feeds.get(&feed).map(|feed| &feed.resource);
+        let wrong = |reason: String, hint: Option<String>| Error::Patch {
+            kind: resource
+                .map_or("object", |resource| &resource.kind)
+                .to_owned(),
+            object: Box::new(key.clone()),
+            seq,
             reason,
             place: self.document.place,
             hint,
-        };
-        let Some(object) = draft.object()? else {
-            return Ok(());
         };
         let before = identity(object);
         let patch = &self.document.document;
@@ -161,16 +193,36 @@ impl Patching {
                 kymo_patch::Error::Operation { index, .. } => suggestion::merge(patch, index),
                 _ => None,
             };
-            return Err(wrong(draft, error.to_string(), hint));
+            return Err(wrong(error.to_string(), hint));
         }
         if let Some(field) = first_difference(&before, &identity(object)) {
-            return Err(wrong(
-                draft,
-                format!("it changes {field}, which says which object this is"),
-                None,
-            ));
+            let reason = format!("it changes {field}, which says which object this is");
+            return Err(wrong(reason, None));
         }
         Ok(())
+    }
+}
+
+/// A patch that waits until an object is put together.
+#[derive(Debug)]
+struct Delayed {
+    patching: Arc<Patching>,
+    touches: Vec<Touch>,
+}
+
+impl Revision for Delayed {
+    fn touches(&self) -> &[Touch] {
+        &self.touches
+    }
+
+    fn revise(
+        &self,
+        object: &mut Value,
+        seq: u64,
+        feed: FeedId,
+        key: &ObjectKey,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.patching.patch(object, seq, feed, key)?)
     }
 }
 

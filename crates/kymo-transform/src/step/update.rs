@@ -57,6 +57,7 @@ impl Update {
         if draft.event.event_type == EventType::Unreadable {
             return Ok(());
         }
+        draft.text()?;
         let Some(text) = value else {
             return match draft.event.body {
                 None => Ok(()),

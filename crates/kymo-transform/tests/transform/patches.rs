@@ -1,5 +1,7 @@
 //! Objects that are changed.
 
+use serde_json::json;
+
 use crate::workbench::{ask, ask_all, make, object, rollout, rows, try_make};
 
 #[test]
@@ -123,4 +125,45 @@ fn a_patch_that_does_not_fit_names_the_object() {
     let text = error.to_string();
     assert!(text.contains("Job `shop/settle-accounts`"), "{text}");
     assert!(text.contains("operation 0"), "{text}");
+}
+
+#[test]
+fn several_patches_do_to_every_version_what_they_do_to_its_text() {
+    let patches = [
+        json!({"metadata": {"managedFields": null, "labels": {"replay": "yes"}}}),
+        json!({"metadata": {"generation": null, "annotations": null, "creationTimestamp": null}}),
+        json!({"status": {"conditions": null, "phase": "Frozen", "extra": {}}}),
+        json!({"spec": {"replicas": 7, "template": {"spec": {"nodeName": null}}}}),
+    ];
+    let statements: Vec<String> = patches
+        .iter()
+        .map(|patch| format!("PATCH OBJECTS WITH MERGE '{patch}'"))
+        .collect();
+    let operations = json!([
+        {"op": "add", "path": "/metadata/finalizers", "value": ["kept"]},
+        {"op": "replace", "path": "/status/phase", "value": "Thawed"},
+        {"op": "add", "path": "/metadata/finalizers/0", "value": "first"},
+    ]);
+    let script = format!(
+        "{}; DELETE FROM OBJECTS WHERE namespace = 'kube-system';
+         PATCH OBJECTS WITH JSON '{operations}' WHERE kind <> 'Node'",
+        statements.join("; ")
+    );
+    let made = make(&rollout(), &script);
+    let left: Vec<_> = rows(&rollout())
+        .into_iter()
+        .filter(|row| row.event.key.namespace != "kube-system")
+        .collect();
+    let after = rows(&made.path);
+    assert_eq!(after.len(), left.len());
+    for (before, after) in left.iter().zip(&after) {
+        let mut expected = object(before);
+        for patch in &patches {
+            kymo_patch::merge_patch(&mut expected, patch);
+        }
+        if expected["kind"] != "Node" {
+            kymo_patch::json_patch(&mut expected, &operations).unwrap();
+        }
+        assert_eq!(object(after), expected, "event {}", before.seq);
+    }
 }

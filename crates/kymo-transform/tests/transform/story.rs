@@ -198,7 +198,7 @@ impl Story {
         }
         let rows = spool.drain().unwrap();
         let options = SegmentOptions::default();
-        write_file::<kymo_store::Error>(Arc::new(RealFs), &path, rows, meta, &options, |_| {})
+        write_file::<_, kymo_store::Error>(Arc::new(RealFs), &path, rows, meta, &options, |_| {})
             .unwrap();
         (path, directory)
     }
