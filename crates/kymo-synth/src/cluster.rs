@@ -146,10 +146,21 @@ impl Cluster {
         self.insert(number);
     }
 
-    /// Takes the place of a pod on a node, if it fits.
-    pub(crate) fn place(&mut self, placement: Placement, needs: &Needs) -> Option<u32> {
+    /// Takes the place of the so-manieth pod on a node, if it fits.
+    pub(crate) fn place(&mut self, placement: &Placement, needs: &Needs, nth: u64) -> Option<u32> {
         let found = match placement {
             Placement::None => None,
+            Placement::Like(ranks) => {
+                let place = nth % (ranks.len() as u64).max(1);
+                let rank = ranks.get(place as usize).copied().unwrap_or_default();
+                let skipped = (rank * self.by_pods.len() as f64).round() as usize;
+                let numbers = || self.by_pods.iter().map(|(_, number)| *number);
+                let fits = |number: &u32| self.fits(*number, needs);
+                numbers()
+                    .skip(skipped)
+                    .find(fits)
+                    .or_else(|| numbers().take(skipped).find(fits))
+            }
             Placement::Spread => self
                 .by_pods
                 .iter()
@@ -163,6 +174,22 @@ impl Cluster {
         }?;
         self.take(found, needs);
         Some(found)
+    }
+
+    /// What a pod needs of which only the requests are known.
+    pub(crate) fn needs_of(&mut self, requests: &BTreeMap<String, f64>) -> Needs {
+        let requests = requests.iter();
+        let requests = requests
+            .map(|(resource, amount)| (self.resource(resource), (amount * MILLIS).ceil() as i64));
+        Needs {
+            requests: requests.collect(),
+            ..Needs::default()
+        }
+    }
+
+    /// Takes the place of a pod that is on a node already.
+    pub(crate) fn occupy(&mut self, number: u32, needs: &Needs) {
+        self.take(number, needs);
     }
 
     /// Takes the place of a pod on one node, if it fits.
@@ -350,33 +377,59 @@ mod tests {
 
     fn placed(
         cluster: &mut Cluster,
-        placement: Placement,
+        placement: &Placement,
         pod: &Value,
         count: usize,
     ) -> Vec<Option<u32>> {
         let needs = cluster.needs(pod).unwrap();
         (0..count)
-            .map(|_| cluster.place(placement, &needs))
+            .map(|nth| cluster.place(placement, &needs, nth as u64))
             .collect()
     }
 
     #[test]
     fn pods_are_spread_or_packed_as_long_as_they_fit() {
         let nodes = [node("2", 110), node("2", 110)];
-        let spread = placed(&mut cluster(&nodes), Placement::Spread, &pod("700m"), 5);
+        let spread = placed(&mut cluster(&nodes), &Placement::Spread, &pod("700m"), 5);
         assert_eq!(spread, [Some(0), Some(1), Some(0), Some(1), None]);
-        let packed = placed(&mut cluster(&nodes), Placement::Binpack, &pod("700m"), 5);
+        let packed = placed(&mut cluster(&nodes), &Placement::Binpack, &pod("700m"), 5);
         assert_eq!(packed, [Some(0), Some(0), Some(1), Some(1), None]);
+    }
+
+    #[test]
+    fn pods_go_to_nodes_of_such_a_rank_as_was_measured() {
+        let nodes = [
+            node("4", 110),
+            node("4", 110),
+            node("4", 110),
+            node("1", 110),
+        ];
+        let ranks = Placement::Like([0.0, 0.5].into());
+        let like = placed(&mut cluster(&nodes), &ranks, &pod("2"), 7);
+        // Where that node is full, the next one; where all behind it are, the first that is not.
+        let expected = [0, 0, 1, 1, 2, 2].map(Some);
+        assert_eq!(like.split_last(), Some((&None, expected.as_slice())));
+    }
+
+    #[test]
+    fn what_pods_take_that_are_there_already_is_not_free() {
+        let mut cluster = cluster(&[node("4", 110)]);
+        let taken = cluster.needs_of(&BTreeMap::from([("cpu".to_owned(), 3.0)]));
+        cluster.occupy(0, &taken);
+        let needs = cluster.needs(&pod("2")).unwrap();
+        assert_eq!(cluster.place(&Placement::Spread, &needs, 0), None);
+        cluster.release(0, &taken);
+        assert_eq!(cluster.place(&Placement::Spread, &needs, 0), Some(0));
     }
 
     #[test]
     fn the_limit_of_pods_holds_and_a_place_is_given_back() {
         let mut cluster = cluster(&[node("64", 1)]);
         let needs = cluster.needs(&pod("1")).unwrap();
-        assert_eq!(cluster.place(Placement::Spread, &needs), Some(0));
-        assert_eq!(cluster.place(Placement::Spread, &needs), None);
+        assert_eq!(cluster.place(&Placement::Spread, &needs, 0), Some(0));
+        assert_eq!(cluster.place(&Placement::Spread, &needs, 1), None);
         cluster.release(0, &needs);
-        assert_eq!(cluster.place(Placement::Binpack, &needs), Some(0));
+        assert_eq!(cluster.place(&Placement::Binpack, &needs, 0), Some(0));
     }
 
     #[test]
@@ -388,12 +441,12 @@ mod tests {
         let mut selecting = pod("1");
         selecting["spec"]["nodeSelector"] = json!({"pool": "gpu"});
         assert_eq!(
-            placed(&mut cluster, Placement::Spread, &selecting, 1),
+            placed(&mut cluster, &Placement::Spread, &selecting, 1),
             [None]
         );
         selecting["spec"]["tolerations"] = json!([{"key": "gpu", "operator": "Exists"}]);
         assert_eq!(
-            placed(&mut cluster, Placement::Spread, &selecting, 1),
+            placed(&mut cluster, &Placement::Spread, &selecting, 1),
             [Some(1)]
         );
         let mut choosing = pod("1");
@@ -404,12 +457,12 @@ mod tests {
             ]},
         }});
         assert_eq!(
-            placed(&mut cluster, Placement::Spread, &choosing, 1),
+            placed(&mut cluster, &Placement::Spread, &choosing, 1),
             [Some(0)]
         );
         cluster.set_open(0, false);
         assert_eq!(
-            placed(&mut cluster, Placement::Spread, &choosing, 1),
+            placed(&mut cluster, &Placement::Spread, &choosing, 1),
             [None]
         );
     }

@@ -27,6 +27,8 @@ pub struct Plan {
     /// Kinds whose controllers write after every change, and how large a share of these updates is
     /// seen. Controllers of other kinds gather changes before they write.
     pub updates: BTreeMap<String, f64>,
+    /// Whether objects say who wrote which of their fields.
+    pub managed_fields: bool,
     /// What the trace to which it is added has already.
     pub known: Known,
 }
@@ -43,6 +45,7 @@ impl Default for Plan {
             outages: Vec::new(),
             workloads: Vec::new(),
             updates: BTreeMap::new(),
+            managed_fields: false,
             known: Known::default(),
         }
     }
@@ -55,6 +58,8 @@ pub struct Known {
     pub namespaces: Vec<String>,
     /// Its nodes, as they were last.
     pub nodes: Vec<serde_json::Value>,
+    /// The room that its pods take.
+    pub stays: Vec<crate::Stay>,
 }
 
 /// Nodes of one shape.
@@ -206,10 +211,12 @@ pub struct With {
     pub events: bool,
     /// Only those of these reasons.
     pub reasons: Option<Arc<[String]>>,
+    /// `EndpointSlices` of the Services that come with a workload.
+    pub slices: bool,
 }
 
 /// Where pods are put.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Placement {
     /// Nowhere: a scheduler does it when the trace is replayed.
     None,
@@ -218,6 +225,9 @@ pub enum Placement {
     Spread,
     /// Where the least is left.
     Binpack,
+    /// Where so large a share of nodes has fewer pods; one share after the other, and again from the
+    /// first.
+    Like(Arc<[f64]>),
 }
 
 /// The name of one of several, from a pattern such as `node-{i:04}`.

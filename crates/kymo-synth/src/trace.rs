@@ -12,6 +12,7 @@ use kymo_store::{LogRecord, PlacedRecord, SessionInfo};
 use serde_json::{Value, json};
 
 use crate::clock::{micros, seconds};
+use crate::managed;
 use crate::node::{NodeState, NodeStep};
 use crate::order::Plan;
 use crate::order_of_rows::{Index, key_of};
@@ -203,6 +204,9 @@ impl Rows<'_, '_> {
     }
 
     fn row(&mut self, common: &Common, event: u32, ts: i64, is_first: bool, is_last: bool) -> Row {
+        if self.synthesis.story.plan.managed_fields {
+            self.manage(ts);
+        }
         let event_type = match (is_first, is_last) {
             (true, _) => EventType::Added,
             (false, false) => EventType::Modified,
@@ -223,6 +227,14 @@ impl Rows<'_, '_> {
                 body: Some(Arc::from(self.body.as_bytes())),
                 request: None,
             },
+        }
+    }
+
+    /// Adds who wrote which fields of the body.
+    fn manage(&mut self, ts: i64) {
+        if let Ok(mut object) = serde_json::from_str::<Value>(&self.body) {
+            managed::add(&mut object, ts);
+            self.body = object.to_string();
         }
     }
 

@@ -102,6 +102,11 @@ pub(crate) fn put_made(meta: &mut SegmentMeta, script: &str, seed: u64) {
     name.update(&seed.to_le_bytes());
     name.update(script.as_bytes());
     meta.trace_id = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.finalize().as_bytes());
+    // Traces that share a session are parts of one recording; those of two scripts are not.
+    let id = meta.trace_id.simple().to_string();
+    for session in &mut meta.sessions {
+        session.command = format!("synth {}", id.get(..8).unwrap_or_default());
+    }
     meta.lineage.push(json!({
         "tool": TOOL,
         "command": "synth",

@@ -56,6 +56,16 @@ pub(crate) struct Host {
     pub(crate) topology: String,
 }
 
+impl Host {
+    /// Returns the zone that it is in.
+    pub(crate) fn zone(&self) -> Option<String> {
+        let labels = format!("{{{}}}", self.topology.trim_start_matches(','));
+        let labels: serde_json::Value = serde_json::from_str(&labels).ok()?;
+        let zone = labels.get("topology.kubernetes.io/zone")?.as_str()?;
+        Some(zone.to_owned())
+    }
+}
+
 /// What happens to a pod. Each is an event of its timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u32)]

@@ -27,7 +27,7 @@ pub(crate) struct Shape {
     /// Whether it is restarted for ever.
     pub(crate) restarts: bool,
     /// Whether it has the address of its node.
-    pub(super) host_network: bool,
+    pub(crate) host_network: bool,
     /// What it needs of a node.
     pub(crate) needs: Needs,
 }

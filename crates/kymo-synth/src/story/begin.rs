@@ -71,6 +71,8 @@ pub(super) struct Prepared {
     pub(super) pods_made: u64,
     /// The objects that change, and their times.
     pub(super) changing: super::update::Changing,
+    /// The `EndpointSlices` of its Services.
+    pub(super) slices: super::slice::Slices,
     /// When the pods come that a controller follows.
     pub(super) followed: std::collections::VecDeque<i64>,
     /// What was made: plain objects, sets, Deployments and bare pods.
@@ -125,10 +127,13 @@ impl Story<'_> {
         let mut names = BTreeSet::new();
         for node in &plan.known.nodes {
             let known = Node::known(node, self.nodes.len() as u64);
-            names.insert(known.host.name.clone());
+            let name = known.host.name.clone();
+            names.insert(name.clone());
             let machine = self.add_machine(node, known)?;
             self.open_known(machine);
+            self.known_nodes.insert(name, machine);
         }
+        self.plan_stays();
         for (number, order) in plan.nodes.iter().enumerate() {
             let refused = |message: String| Error::order(number, message);
             let pattern = NamePattern::new(&order.pattern, order.count).map_err(refused)?;
@@ -304,6 +309,7 @@ impl Story<'_> {
             rng: self.seed.stream("order", number as u64),
             pods_made: 0,
             changing: super::update::Changing::default(),
+            slices: super::slice::Slices::default(),
             followed: std::collections::VecDeque::new(),
             plains: Vec::new(),
             sets: Vec::new(),
@@ -486,6 +492,7 @@ impl Story<'_> {
             members.insert("status".to_owned(), json!({"loadBalancer": {}}));
             generation = None;
         }
+        let service = is_service.then(|| body.clone());
         let draft = Draft {
             api_version: manifest.api_version(),
             kind: manifest.kind(),
@@ -498,6 +505,9 @@ impl Story<'_> {
         let plain = self.create(&draft, "")?;
         if let Some(prepared) = self.prepared.get_mut(number as usize) {
             prepared.plains.push(plain);
+        }
+        if let Some(service) = service {
+            self.add_service(number, order, plain, &service)?;
         }
         Ok(())
     }

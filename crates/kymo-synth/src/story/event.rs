@@ -132,7 +132,9 @@ impl Story<'_> {
 
     /// Tells whether an order asks for Events of a reason.
     fn asks(order: &WorkloadOrder, reason: Reason) -> bool {
-        let With { events, reasons } = &order.with;
+        let With {
+            events, reasons, ..
+        } = &order.with;
         let is_one = |reasons: &Arc<[String]>| reasons.iter().any(|known| known == reason.word());
         *events && reasons.as_ref().is_none_or(is_one)
     }

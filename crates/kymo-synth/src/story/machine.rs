@@ -65,6 +65,38 @@ impl Story<'_> {
         Ok((self.nodes.len() - 1) as u32)
     }
 
+    /// Plans when the pods that were there before take their room and give it back.
+    pub(super) fn plan_stays(&mut self) {
+        let plan = self.plan;
+        for (number, stay) in plan.known.stays.iter().enumerate() {
+            let offset = |ts: i64| ts.saturating_sub(plan.start.0).max(0);
+            self.after(offset(stay.from), Action::Occupy(number as u32));
+            if let Some(until) = stay.until {
+                self.after(offset(until), Action::Vacate(number as u32));
+            }
+        }
+    }
+
+    /// A pod that was there before takes its room, or gives it back.
+    pub(super) fn occupy(&mut self, stay: u32, comes: bool) {
+        let plan = self.plan;
+        let Some(stay) = plan.known.stays.get(stay as usize) else {
+            return;
+        };
+        let found = self.known_nodes.get(&stay.node);
+        let machine = found.and_then(|node| self.node_state.get(*node as usize));
+        let Some(number) = machine.map(|machine| machine.number) else {
+            return;
+        };
+        let needs = self.cluster.needs_of(&stay.requests);
+        if comes {
+            self.cluster.occupy(number, &needs);
+        } else {
+            self.cluster.release(number, &needs);
+            self.wake_waiting();
+        }
+    }
+
     /// Opens a node that was there before.
     pub(super) fn open_known(&mut self, node: u32) {
         if let Some(machine) = self.node_state.get_mut(node as usize) {

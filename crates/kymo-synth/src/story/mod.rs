@@ -16,6 +16,7 @@ mod object;
 mod pod;
 mod queue;
 mod set;
+mod slice;
 mod status;
 mod thin;
 mod update;
@@ -105,6 +106,8 @@ pub(crate) struct Story<'a> {
     cluster: Cluster,
     prepared: Vec<Prepared>,
     node_state: Vec<machine::Machine>,
+    /// Nodes that were there before, by their names.
+    known_nodes: BTreeMap<String, u32>,
     /// Of each order of nodes the one that reports next.
     reporters: BTreeMap<u32, u32>,
     sets: Vec<Set>,
@@ -147,6 +150,7 @@ impl<'a> Story<'a> {
             cluster: Cluster::default(),
             prepared: Vec::new(),
             node_state: Vec::new(),
+            known_nodes: BTreeMap::new(),
             reporters: BTreeMap::new(),
             sets: Vec::new(),
             deployments: Vec::new(),
@@ -208,7 +212,16 @@ impl<'a> Story<'a> {
             Action::Remove(plain) => self.remove(plain),
             Action::Bind(plain) => self.bind_claim(plain),
             Action::Schedule(pod) => self.schedule(pod),
+            Action::Slices(order) => self.sync_slices(order),
             Action::Retry => self.retry(),
+            Action::Occupy(stay) => {
+                self.occupy(stay, true);
+                Ok(())
+            }
+            Action::Vacate(stay) => {
+                self.occupy(stay, false);
+                Ok(())
+            }
             Action::Pod(pod, step) => self.pod_step(pod, step),
         }
     }

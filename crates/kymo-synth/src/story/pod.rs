@@ -49,6 +49,11 @@ pub(crate) struct Pod {
 }
 
 impl Pod {
+    /// Tells whether its containers have ended for good.
+    pub(super) fn is_over(&self) -> bool {
+        self.has_ended
+    }
+
     /// Tells whether nothing says when it ends.
     pub(super) fn stays(&self) -> bool {
         self.life == i64::MAX
@@ -230,7 +235,7 @@ impl Story<'_> {
         };
         let placement = self
             .order_of_pod(number)
-            .map_or(Placement::Spread, |order| order.placement);
+            .map_or(Placement::Spread, |order| order.placement.clone());
         let Some(shape) = self
             .groups
             .get(pod.group as usize)
@@ -242,7 +247,7 @@ impl Story<'_> {
             let node = pod.ordinal;
             self.cluster.place_on(node, &shape.needs).then_some(node)
         } else {
-            self.cluster.place(placement, &shape.needs)
+            self.cluster.place(&placement, &shape.needs, pod.nth)
         };
         let Some(node) = node else {
             return Ok(false);
@@ -375,6 +380,7 @@ impl Story<'_> {
             Step::Up
         };
         self.note_pod(number, step)?;
+        self.add_endpoint(number, pod.order);
         let containers = self.container_count(number);
         for container in 0..containers {
             self.tell_of_pod(number, Reason::Pulled, container)?;
@@ -420,7 +426,8 @@ impl Story<'_> {
             return;
         };
         pod.is_ready = true;
-        let set = pod.set;
+        let (set, order) = (pod.set, pod.order);
+        self.slices_hear(order);
         let crashes = self
             .order_of_pod(number)
             .and_then(|order| order.restarts.clone());
@@ -438,6 +445,7 @@ impl Story<'_> {
             pod.restarts = pod.restarts.saturating_add(1);
         }
         self.set_hears(pod.set, -1);
+        self.slices_hear(pod.order);
         // At once after the first crash, later with a growing pause of up to five minutes.
         let pause = match pod.restarts {
             0 => SECOND,
@@ -473,7 +481,8 @@ impl Story<'_> {
             return;
         }
         pod.has_ended = true;
-        let (node, group) = (pod.node, pod.group);
+        let (node, group, order) = (pod.node, pod.group, pod.order);
+        self.slices_hear(order);
         if node == NONE {
             return;
         }
@@ -489,7 +498,12 @@ impl Story<'_> {
             return NONE;
         };
         let (set, slot, was_ready) = (pod.set, pod.slot, pod.is_ready);
+        let order = pod.order;
         pod.is_ready = false;
+        self.slices_hear(order);
+        let Some(pod) = self.pods.get_mut(number as usize) else {
+            return NONE;
+        };
         if set == NONE || slot == NONE {
             return set;
         }
@@ -559,7 +573,8 @@ impl Story<'_> {
                 continue;
             }
             pod.is_ready = false;
-            let (set, stage) = (pod.set, pod.stage);
+            let (set, stage, order) = (pod.set, pod.stage, pod.order);
+            self.slices_hear(order);
             self.note_pod(number, Step::Lost)?;
             if let Some(pod) = self.pods.get_mut(number as usize) {
                 pod.stage = if stage == Step::Lost {
@@ -581,10 +596,12 @@ impl Story<'_> {
             };
             if pod.stage == Step::Lost && !pod.is_leaving && !pod.has_ended {
                 self.note_pod(number, Step::Found)?;
-                let set = self.pods.get_mut(number as usize).map_or(NONE, |pod| {
+                let found = self.pods.get_mut(number as usize).map(|pod| {
                     pod.is_ready = true;
-                    pod.set
+                    (pod.set, pod.order)
                 });
+                let (set, order) = found.unwrap_or((NONE, NONE));
+                self.slices_hear(order);
                 self.set_hears(set, 1);
             }
         }

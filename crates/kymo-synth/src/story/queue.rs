@@ -49,10 +49,16 @@ pub(super) enum Action {
     Remove(u32),
     /// A claim is bound.
     Bind(u32),
+    /// The `EndpointSlices` of an order are written.
+    Slices(u32),
     /// The scheduler looks at a pod.
     Schedule(u32),
     /// And at those that wait.
     Retry,
+    /// A pod takes its room that was there before.
+    Occupy(u32),
+    /// And gives it back.
+    Vacate(u32),
     /// A step of a pod.
     Pod(u32, Step),
 }

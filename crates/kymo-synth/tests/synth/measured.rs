@@ -300,3 +300,49 @@ fn controllers_that_count_their_pods_themselves_are_not_told_them() {
             .contains("`UPDATES` is not for a Deployment")
     );
 }
+
+#[test]
+fn a_slice_has_the_endpoints_of_pods_that_run_and_says_which_of_them_end() {
+    let manifest = format!(
+        "{DEPLOYMENT}---\nkind: Service\napiVersion: v1\nmetadata: {{name: front}}\nspec: {{selector: {{app: web}}, ports: [{{port: 80}}]}}\n"
+    );
+    let mut order = workload("Deployment", "web", &manifest);
+    order.replicas = Some(2);
+    order.scale = [(20 * SECOND, 1)].into();
+    order.with.slices = true;
+    let made = make(&plan(order));
+    let life = made.life("EndpointSlice");
+    assert!(life[0].1["endpoints"].is_null());
+    let shown = |slice: &serde_json::Value| -> Vec<(bool, bool)> {
+        let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+        endpoints
+            .map(|endpoint| {
+                let is = |name: &str| endpoint["conditions"][name] == true;
+                (is("ready"), is("terminating"))
+            })
+            .collect()
+    };
+    let stages: Vec<_> = life.iter().map(|(_, slice)| shown(slice)).collect();
+    let (up, ends) = ((true, false), (false, true));
+    assert!(stages.contains(&vec![up, up]), "{stages:?}");
+    assert!(
+        stages.contains(&vec![up, ends]) || stages.contains(&vec![ends, up]),
+        "{stages:?}"
+    );
+    assert_eq!(stages.last(), Some(&vec![up]));
+    let (_, last) = life.last().unwrap();
+    assert_eq!(
+        last["metadata"]["labels"]["kubernetes.io/service-name"],
+        "front"
+    );
+    assert_eq!(
+        last["ports"],
+        json!([{"name": "", "protocol": "TCP", "port": 80}])
+    );
+    let pods = made.lives("Pod").into_values();
+    let alive = pods.filter(|life| life.last().unwrap().0 != EventType::Deleted);
+    let address: Vec<_> = alive
+        .map(|life| life.last().unwrap().1["status"]["podIP"].clone())
+        .collect();
+    assert_eq!(last["endpoints"][0]["addresses"], json!(address));
+}

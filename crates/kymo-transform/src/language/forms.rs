@@ -12,6 +12,36 @@ pub struct Form {
     pub text: &'static str,
 }
 
+/// The forms of `SYNTHESIZE`, each without the word itself.
+macro_rules! synthesize {
+    (time) => {
+        "TIME duration [FROM instant]"
+    };
+    (updates) => {
+        "UPDATES shares | MANAGEDFIELDS"
+    };
+    (nodes) => {
+        "NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES [EVERY duration] | HEARTBEATS | UPDATES count arrival]..."
+    };
+    (outage) => {
+        "{FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration]"
+    };
+    (workload) => {
+        "kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK | LIKE path} | SCALE TO count AT start | ROLLOUT AT start [WITH document] | PODS count | STAGE {ACCEPTED | READY | STOPPED | RELEASED} share | UPDATES count arrival [WITH documents] | EVENTS [OF reasons] | ENDPOINTSLICES]..."
+    };
+}
+
+/// How `SYNTHESIZE` is written for the span of a trace.
+pub(super) const TIME_FORM: &str = concat!("SYNTHESIZE ", synthesize!(time));
+/// How `SYNTHESIZE` is written for what is said of all objects.
+pub(super) const UPDATES_FORM: &str = concat!("SYNTHESIZE ", synthesize!(updates));
+/// How `SYNTHESIZE` is written for nodes.
+pub(super) const NODES_FORM: &str = concat!("SYNTHESIZE ", synthesize!(nodes));
+/// How `SYNTHESIZE` is written for what happens to nodes.
+pub(super) const OUTAGE_FORM: &str = concat!("SYNTHESIZE ", synthesize!(outage));
+/// How `SYNTHESIZE` is written for objects.
+pub(super) const WORKLOAD_FORM: &str = concat!("SYNTHESIZE ", synthesize!(workload));
+
 /// The statements, in the order of the reference.
 pub const FORMS: &[Form] = &[
     Form {
@@ -56,7 +86,19 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         word: "SYNTHESIZE",
-        text: "SYNTHESIZE {TIME duration [FROM instant] | UPDATES shares | NODES count [NAMED pattern] [FROM file | AS manifest] [LABELS labels | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | LEASES [EVERY duration] | HEARTBEATS | UPDATES count arrival]... | {FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration] | kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK} | SCALE TO count AT start | ROLLOUT AT start [WITH document] | PODS count | STAGE {ACCEPTED | READY | STOPPED | RELEASED} share | UPDATES count arrival [WITH documents] | EVENTS [OF reasons]]...}",
+        text: concat!(
+            "SYNTHESIZE {",
+            synthesize!(time),
+            " | ",
+            synthesize!(updates),
+            " | ",
+            synthesize!(nodes),
+            " | ",
+            synthesize!(outage),
+            " | ",
+            synthesize!(workload),
+            "}"
+        ),
     },
     Form {
         word: "ANONYMIZE",

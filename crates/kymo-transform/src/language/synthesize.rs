@@ -20,6 +20,8 @@ pub enum Synthesize {
         /// Kinds, and shares of their updates.
         shares: Vec<(String, Number)>,
     },
+    /// `SYNTHESIZE MANAGEDFIELDS`
+    ManagedFields,
     /// `SYNTHESIZE NODES count …`
     Nodes {
         /// How many.
@@ -103,6 +105,8 @@ pub struct SynthesizeOptions {
     pub updates: Option<UpdatesClause>,
     /// `EVENTS`.
     pub events: bool,
+    /// `ENDPOINTSLICES`.
+    pub slices: bool,
     /// `EVENTS OF (…)`.
     pub reasons: Vec<String>,
     /// `LEASES`, for nodes.
@@ -173,7 +177,7 @@ impl StageWord {
 }
 
 /// On which nodes pods are put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlacementWord {
     /// On none.
     None,
@@ -181,6 +185,13 @@ pub enum PlacementWord {
     Spread,
     /// Where the least is left.
     Binpack,
+    /// As the pods of a trace were.
+    Like {
+        /// Its path.
+        path: String,
+        /// Where that stands.
+        place: Place,
+    },
 }
 
 /// `name(argument, name => argument, …)`
@@ -234,6 +245,7 @@ impl Display for Synthesize {
                     None => Ok(()),
                 }
             }
+            Self::ManagedFields => f.write_str("MANAGEDFIELDS"),
             Self::Updates { shares } => {
                 f.write_str("UPDATES {")?;
                 for (index, (kind, share)) in shares.iter().enumerate() {
@@ -322,12 +334,14 @@ impl Display for SynthesizeOptions {
         if let Some(failures) = &self.failures {
             write!(f, " FAILURES {}", failures.text)?;
         }
-        if let Some(placement) = self.placement {
-            f.write_str(match placement {
-                PlacementWord::None => " PLACEMENT NONE",
-                PlacementWord::Spread => " PLACEMENT SPREAD",
-                PlacementWord::Binpack => " PLACEMENT BINPACK",
-            })?;
+        match &self.placement {
+            Some(PlacementWord::None) => f.write_str(" PLACEMENT NONE")?,
+            Some(PlacementWord::Spread) => f.write_str(" PLACEMENT SPREAD")?,
+            Some(PlacementWord::Binpack) => f.write_str(" PLACEMENT BINPACK")?,
+            Some(PlacementWord::Like { path, .. }) => {
+                write!(f, " PLACEMENT LIKE {}", Quoted(path))?;
+            }
+            None => {}
         }
         for (replicas, at) in &self.scale {
             write!(f, " SCALE TO {replicas} AT {}", Quoted(&at.text))?;
@@ -349,6 +363,7 @@ impl Display for SynthesizeOptions {
         }
         for (word, is_set) in [
             ("EVENTS", self.events),
+            ("ENDPOINTSLICES", self.slices),
             ("LEASES", self.leases),
             ("HEARTBEATS", self.heartbeats),
         ] {

@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use kymo_query::QuerySession;
-use kymo_synth::{Known, Plan};
+use kymo_synth::{Known, Plan, Stay};
 
-use super::plan::plan;
+use super::plan::{plan, unread};
 use super::run::write;
 use crate::Error;
 use crate::language::{Action, Script, Statement};
@@ -38,7 +38,10 @@ pub(crate) async fn beside(
         salt: format!("{trace}/{place}"),
         start: input.span.start,
         span: input.span.end.0.checked_sub(input.span.start.0),
-        known: known(&input.session).await?,
+        known: Known {
+            stays: Stay::of(&input.trace).map_err(unread)?.0,
+            ..known(&input.session).await?
+        },
         ..Plan::default()
     };
     let planned = plan(&statements, &input.base, base)?;

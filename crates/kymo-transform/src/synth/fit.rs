@@ -5,7 +5,7 @@ use kymo_synth::{Fit, Plan, Profile, Synthesis, Tuning, Unwatched};
 
 pub use kymo_synth::Distance;
 
-use super::plan::plan;
+use super::plan::{plan, unread as failed};
 use super::run::Synth;
 use crate::Error;
 use crate::language::{Script, Statement};
@@ -62,15 +62,4 @@ fn parsed(text: &str) -> Result<Script, Error> {
     Script::parse(text).map_err(|error| Error::Answer {
         message: error.to_string(),
     })
-}
-
-fn failed(error: kymo_synth::Error) -> Error {
-    match error {
-        kymo_synth::Error::Store { source } => source.into(),
-        other => Error::Statement {
-            message: other.to_string(),
-            place: crate::language::Place::default(),
-            hint: None,
-        },
-    }
 }

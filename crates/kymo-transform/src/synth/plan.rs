@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use kymo_model::{Timestamp, parse_duration};
+use kymo_store::Trace;
 use kymo_synth::{
     Arrival, Distribution, LabelValue, Manifest, NodeOrder, OutageKind, OutageOrder, Placement,
-    Plan, Stages, Updates, With, WorkloadOrder,
+    Plan, Stages, Stay, Updates, With, WorkloadOrder,
 };
 
 use super::call;
@@ -75,6 +76,7 @@ impl Planned {
         let start = self.plan.start;
         match synthesize {
             Synthesize::Time { .. } => {}
+            Synthesize::ManagedFields => self.plan.managed_fields = true,
             Synthesize::Updates { shares } => {
                 let shares = shares.iter();
                 let shares = shares.map(|(kind, share)| (kind.clone(), share.value));
@@ -178,11 +180,7 @@ impl Planned {
                     lifetime: drawn(&options.lifetime)?,
                     failures: options.failures.as_ref().map_or(0.0, |share| share.value),
                     restarts: drawn(&options.restarts)?,
-                    placement: match options.placement {
-                        Some(PlacementWord::None) => Placement::None,
-                        Some(PlacementWord::Binpack) => Placement::Binpack,
-                        Some(PlacementWord::Spread) | None => Placement::Spread,
-                    },
+                    placement: placement(options.placement.as_ref(), base)?,
                     scale: scale.into(),
                     rollouts: rollouts.into(),
                     pods: options.pods,
@@ -190,6 +188,7 @@ impl Planned {
                     updates: updates(options.updates.as_ref(), base)?,
                     with: With {
                         events: options.events,
+                        slices: options.slices,
                         reasons: (!options.reasons.is_empty())
                             .then(|| options.reasons.as_slice().into()),
                     },
@@ -239,6 +238,31 @@ fn common(options: &SynthesizeOptions, start: Timestamp, base: &Path) -> Result<
             None => Vec::new(),
         },
     })
+}
+
+fn placement(word: Option<&PlacementWord>, base: &Path) -> Result<Placement, Error> {
+    Ok(match word {
+        Some(PlacementWord::None) => Placement::None,
+        Some(PlacementWord::Binpack) => Placement::Binpack,
+        Some(PlacementWord::Spread) | None => Placement::Spread,
+        Some(PlacementWord::Like { path, place }) => {
+            let trace = Trace::open(&base.join(path)).map_err(kymo_synth::Error::from);
+            let read = trace.and_then(|trace| Stay::of(&trace));
+            let (stays, nodes) = read.map_err(|error| refused(&error.to_string(), *place))?;
+            if stays.is_empty() {
+                return Err(refused("no pod of this trace was bound to a node", *place));
+            }
+            Placement::Like(kymo_synth::ranks(&stays, &nodes).into())
+        }
+    })
+}
+
+/// What could not be read of the trace that a script is about.
+pub(super) fn unread(error: kymo_synth::Error) -> Error {
+    match error {
+        kymo_synth::Error::Store { source } => source.into(),
+        other => refused(&other.to_string(), Place::default()),
+    }
 }
 
 /// From one renewal of a Lease to the next when nothing is said.

@@ -83,6 +83,80 @@ fn what_is_made_is_added_to_a_trace_on_its_nodes() {
 }
 
 #[test]
+fn what_is_added_takes_the_room_that_is_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = "kind: Pod, apiVersion: v1, spec: {restartPolicy: Never, containers: [{name: a, image: a, resources: {requests: {cpu: CPU}}}]}";
+    let nodes = "SYNTHESIZE TIME '1m'; SYNTHESIZE NODES 1 NAMED 'sim-{i}';";
+    // 24 of 32 cores are taken from second 2 on, for 20 s.
+    let script = format!(
+        "{nodes} SYNTHESIZE Pod 'a/first' AS '{{{}}}' REPLICAS 2 AT '2s' STARTUP constant('1s') RUNTIME constant('20s')",
+        large.replace("CPU", "12")
+    );
+    let made = run(folder.path(), "a.parquet", &script, 5).unwrap();
+    let script = format!(
+        "SYNTHESIZE Pod 'a/second' AS '{{{}}}' AT '5s' STARTUP constant('1s')",
+        large.replace("CPU", "16")
+    );
+    let out = folder.path().join("out.parquet");
+    let transform = Transform::new(&made, Script::parse(&script).unwrap());
+    runtime().block_on(transform.run(&out)).unwrap();
+    assert_eq!(violations(&out), Vec::<String>::new());
+    let waits = "SELECT bool_or(object->'status'->'conditions'->0->>'reason' = 'Unschedulable'),
+        round((CAST(min(ts) FILTER (WHERE object->'spec'->>'nodeName' = 'sim-0') AS BIGINT) - CAST(min(ts) AS BIGINT)) / 1e9)
+        FROM events WHERE kind = 'Pod' AND name = 'second'";
+    assert_eq!(ask(&out, waits), ["true | 18.0"]);
+}
+
+#[test]
+fn pods_are_put_on_nodes_as_those_of_another_trace_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = |placement: &str| {
+        format!(
+            "SYNTHESIZE NODES 4 NAMED 'sim-{{i}}'; SYNTHESIZE Deployment 'load/web' FROM 'web.yaml' REPLICAS 16
+             AT '5s' STARTUP constant('1s') PLACEMENT {placement}"
+        )
+    };
+    let nodes = "SELECT count(DISTINCT object->'spec'->>'nodeName') FROM events WHERE kind = 'Pod'";
+    for (placement, used) in [("spread", "4"), ("binpack", "1")] {
+        let name = format!("{placement}.parquet");
+        let recorded = run(folder.path(), &name, &script(placement), 5).unwrap();
+        let like = script(&format!("LIKE '{name}'"));
+        let made = run(folder.path(), &format!("like-{name}"), &like, 5).unwrap();
+        assert_eq!(ask(&recorded, nodes), [used], "{placement}");
+        assert_eq!(ask(&made, nodes), [used], "{placement}");
+    }
+    let nothing = run(folder.path(), "none.parquet", &script("LIKE 'web.yaml'"), 5).unwrap_err();
+    assert!(matches!(nothing, Error::Statement { .. }), "{nothing}");
+}
+
+#[test]
+fn managed_fields_and_endpoint_slices_are_made_on_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = "
+---
+kind: Service
+apiVersion: v1
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+";
+    let script = format!(
+        "SYNTHESIZE TIME '1m'; SYNTHESIZE NODES 3; SYNTHESIZE MANAGEDFIELDS;
+         SYNTHESIZE Deployment 'load/web' AS $${WEB}{service}$$ REPLICAS 120 AT '2s' STARTUP constant('1s') SCALE TO 2 AT '20s'
+         ENDPOINTSLICES"
+    );
+    let made = run(folder.path(), "a.parquet", &script, 5).unwrap();
+    assert_eq!(violations(&made), Vec::<String>::new());
+    // Two slices, since one has at most 100 endpoints.
+    let slices = "SELECT count(DISTINCT uid), max(json_length(object, 'endpoints')) FROM events WHERE kind = 'EndpointSlice'";
+    assert_eq!(ask(&made, slices), ["2 | 100"]);
+    let left = "SELECT sum(json_length(object, 'endpoints')), bool_and(object->'metadata'->'managedFields'->0->>'manager' = 'kube-controller-manager')
+        FROM versions AS OF '-0s' WHERE kind = 'EndpointSlice'";
+    assert_eq!(ask(&made, left), ["2 | true"]);
+    let without = "SELECT count(*) FROM events WHERE object->'metadata'->'managedFields' IS NULL";
+    assert_eq!(ask(&made, without), ["0"]);
+}
+
+#[test]
 fn the_scenarios_run_at_a_reduced_size() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../queries/scenarios");
     let scenarios = [

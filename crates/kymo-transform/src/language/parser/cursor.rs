@@ -65,6 +65,11 @@ impl<'a> Cursor<'a> {
         self.form = form.text;
     }
 
+    /// Sets how the statement is written, now that it is known which of its forms it has.
+    pub(super) fn is_written(&mut self, form: &'static str) {
+        self.form = form;
+    }
+
     pub(super) fn script(&self) -> &'a str {
         self.tokens.text
     }

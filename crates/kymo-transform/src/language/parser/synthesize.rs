@@ -4,6 +4,7 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::cursor::Cursor;
 use super::{scale, value};
+use crate::language::forms::{NODES_FORM, OUTAGE_FORM, TIME_FORM, UPDATES_FORM, WORKLOAD_FORM};
 use crate::language::{
     Argument, ArgumentValue, Call, DocumentText, LanguageError, ManifestText, Number, Outage,
     Place, PlacementWord, StageWord, Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
@@ -12,6 +13,7 @@ use crate::synth;
 
 pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
     if cursor.takes("TIME") {
+        cursor.is_written(TIME_FORM);
         let span = value::length(cursor, 1)?;
         let from = if cursor.takes("FROM") {
             let from = value::time(cursor)?;
@@ -29,11 +31,20 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
         return Ok(Synthesize::Time { span, from });
     }
     if cursor.takes("UPDATES") {
+        cursor.is_written(UPDATES_FORM);
         let shares = shares(cursor)?;
         return Ok(Synthesize::Updates { shares });
     }
+    if cursor.takes("MANAGEDFIELDS") {
+        return Ok(Synthesize::ManagedFields);
+    }
     if cursor.takes("NODES") {
+        cursor.is_written(NODES_FORM);
         let (count, place) = value::count(cursor)?;
+        if count == 0 {
+            let message = "there is at least one node".to_owned();
+            return Err(refused(message, None, place));
+        }
         if count > MOST_NODES {
             let message = format!("there can be at most {MOST_NODES} nodes");
             return Err(refused(message, None, place));
@@ -57,9 +68,11 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
         ("REMOVAL", Outage::Removal),
     ] {
         if cursor.takes(word) {
+            cursor.is_written(OUTAGE_FORM);
             return outage(cursor, kind);
         }
     }
+    cursor.is_written(WORKLOAD_FORM);
     let kind = scale::read_kind(cursor, "make", &MORE_KINDS)?;
     let workload = cursor.text("'namespace/name'")?;
     let Some((namespace, name)) = workload.value.split_once('/') else {
@@ -102,7 +115,7 @@ const NODE_CLAUSES: [&str; 8] = [
     "UPDATES",
 ];
 
-const WORKLOAD_CLAUSES: [&str; 16] = [
+const WORKLOAD_CLAUSES: [&str; 17] = [
     "REPLICAS",
     "AT",
     "UNTIL",
@@ -116,6 +129,7 @@ const WORKLOAD_CLAUSES: [&str; 16] = [
     "SCALE",
     "ROLLOUT",
     "EVENTS",
+    "ENDPOINTSLICES",
     "PODS",
     "STAGE",
     "UPDATES",
@@ -216,11 +230,7 @@ fn clause(
             options.failures = Some(share(cursor)?);
         }
         "PLACEMENT" => {
-            options.placement = Some(cursor.one_of(&[
-                ("NONE", PlacementWord::None),
-                ("SPREAD", PlacementWord::Spread),
-                ("BINPACK", PlacementWord::Binpack),
-            ])?);
+            options.placement = Some(placement(cursor)?);
         }
         "SCALE" => {
             cursor.word("TO")?;
@@ -234,6 +244,7 @@ fn clause(
             let patch = cursor.takes("WITH").then(|| document(cursor)).transpose()?;
             options.rollouts.push((at, patch));
         }
+        "ENDPOINTSLICES" => options.slices = true,
         "PODS" => options.pods = Some(value::count(cursor)?.0),
         "STAGE" => {
             let stage = cursor.one_of(&StageWord::ALL)?;
@@ -255,6 +266,28 @@ fn clause(
         _ => options.heartbeats = true,
     }
     Ok(())
+}
+
+fn placement(cursor: &mut Cursor) -> Result<PlacementWord, LanguageError> {
+    for (word, placement) in [
+        ("NONE", PlacementWord::None),
+        ("SPREAD", PlacementWord::Spread),
+        ("BINPACK", PlacementWord::Binpack),
+    ] {
+        if cursor.takes(word) {
+            return Ok(placement);
+        }
+    }
+    cursor.word("LIKE")?;
+    let path = cursor.text("the path of a trace in quotes")?;
+    if path.value.is_empty() || path.value.contains('\0') {
+        let message = "this cannot be the path of a trace".to_owned();
+        return Err(refused(message, None, path.place));
+    }
+    Ok(PlacementWord::Like {
+        path: path.value,
+        place: path.place,
+    })
 }
 
 fn share(cursor: &mut Cursor) -> Result<Number, LanguageError> {

@@ -575,3 +575,45 @@ fn long_wide_and_deep_scripts_end_in_an_error() {
     let error = Script::parse(&word).unwrap_err();
     assert!(error.to_string().len() < 100, "{error}");
 }
+
+#[test]
+fn a_wrong_synthesize_is_told_the_form_that_it_has() {
+    for (script, starts, says) in [
+        (
+            "SYNTHESIZE NODES",
+            "write `SYNTHESIZE NODES count",
+            "a number",
+        ),
+        (
+            "SYNTHESIZE NODES 3 LEESES",
+            "write `SYNTHESIZE NODES count",
+            "did you mean `LEASES`",
+        ),
+        (
+            "SYNTHESIZE TIME 3",
+            "write `SYNTHESIZE TIME duration",
+            "a duration",
+        ),
+        (
+            "SYNTHESIZE DRAIN NODES 'a'",
+            "write `SYNTHESIZE {FAILURE | DRAIN | REMOVAL} OF",
+            "`OF`",
+        ),
+        (
+            "SYNTHESIZE Job 'a/b'",
+            "write `SYNTHESIZE kind object",
+            "`FROM`",
+        ),
+    ] {
+        let (message, _, error) = failure(script);
+        assert!(message.contains(says), "{script}: {message}");
+        let hint = error.hint().unwrap().into_owned();
+        assert!(hint.starts_with(starts), "{script}: {hint}");
+        assert!(!hint.contains("TIME duration [FROM instant] |"), "{hint}");
+    }
+    let (message, marked, _) = failure("SYNTHESIZE NODES 0");
+    assert_eq!(
+        (message.as_str(), marked),
+        ("there is at least one node", "0")
+    );
+}
