@@ -6,7 +6,7 @@ use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
 use super::rows::{Fields, NodeRow, PodRow};
-use super::tables::{self, Layout, Subject};
+use super::tables::{self, Layout, Subject, Times};
 use super::titles;
 use crate::Error;
 use crate::import::{Context, Loss, LossReport};
@@ -63,7 +63,7 @@ pub(super) struct Rows {
     damage: Vec<Error>,
     /// The last time at which a pod that ran was deleted, and how many were then.
     last_deleted: Option<(i64, u64)>,
-    unit_name: &'static str,
+    times: Option<Times>,
 }
 
 /// The rows of all files in their order.
@@ -75,8 +75,8 @@ pub(super) struct Ordered {
     pub(super) report: LossReport,
     /// The files that cannot be read to their end.
     pub(super) damage: Vec<Error>,
-    /// The unit of the times in words.
-    pub(super) unit_name: &'static str,
+    /// What the times are; `None` without a file.
+    pub(super) times: Option<Times>,
 }
 
 impl Rows {
@@ -88,7 +88,7 @@ impl Rows {
             report: LossReport::default(),
             damage: Vec::new(),
             last_deleted: None,
-            unit_name: "",
+            times: None,
         })
     }
 
@@ -104,7 +104,7 @@ impl Rows {
             bad: self.bad.rewind()?,
             report: self.report,
             damage: self.damage,
-            unit_name: self.unit_name,
+            times: self.times,
         })
     }
 
@@ -142,7 +142,14 @@ impl Rows {
         };
         next(&mut record)?;
         let layout = layout(&entry.name, &record)?;
-        self.unit_name = layout.table.unit_name;
+        let times = *self.times.get_or_insert(layout.table.times);
+        if times != layout.table.times {
+            return Err(Error::Malformed {
+                path: entry.name.clone(),
+                place: "line 1".to_owned(),
+                reason: "its times are not counted as those of the other files are".to_owned(),
+            });
+        }
         while next(&mut record)? {
             let line = record.position().map_or(0, csv::Position::line);
             self.take(file, line, &layout, &record)?;

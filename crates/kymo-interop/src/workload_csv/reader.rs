@@ -9,6 +9,7 @@ use kymo_model::{Certainty, EventType, ObjectHead, ObjectKey, Timestamp};
 use super::loading::{Bad, Change, Place, Rows, Told};
 use super::objects::{self, NAMESPACE, Stage};
 use super::rows::PodRow;
+use super::tables::Times;
 use crate::Error;
 use crate::import::{
     Context, Item, Loss, LossReport, MissingTimes, Named, Object, ReadItems, What, redacted,
@@ -35,24 +36,29 @@ pub(super) struct TableReader {
     out: VecDeque<Item>,
     report: LossReport,
     told: u64,
-    unit_name: &'static str,
+    times: Option<Times>,
 }
 
 impl TableReader {
     /// Reads all tables and puts their rows in order.
     pub(super) fn open(entries: Vec<Entry>, context: &Context) -> Result<Self, Error> {
         let mut rows = Rows::new(context)?;
-        let mut start = None;
-        let mut files = Vec::with_capacity(entries.len());
+        let mut files: Vec<Arc<str>> = Vec::with_capacity(entries.len());
         for (file, entry) in entries.into_iter().enumerate() {
-            let MissingTimes::Counted { start: zero, .. } = context.missing_times else {
-                return Err(Error::NoTime { path: entry.name });
-            };
-            start = Some(zero);
             rows.read(file, &entry, context)?;
             files.push(entry.name.as_str().into());
         }
         let rows = rows.order()?;
+        let start = match (rows.times, &context.missing_times) {
+            (Some(Times::Calendar) | None, _) => Timestamp(0),
+            (_, MissingTimes::Counted { start, .. }) => *start,
+            _ => {
+                let path = files
+                    .first()
+                    .map_or_else(String::new, |file| (**file).to_owned());
+                return Err(Error::NoTime { path });
+            }
+        };
         let mut naming = Naming::new("");
         let mut named = |kind: &str, namespace: &str| {
             naming.of(&ObjectHead {
@@ -64,7 +70,7 @@ impl TableReader {
         };
         Ok(Self {
             policy: context.policy,
-            start: start.unwrap_or_default(),
+            start,
             files,
             nodes: named("Node", ""),
             pods: named("Pod", NAMESPACE),
@@ -76,7 +82,7 @@ impl TableReader {
             out: VecDeque::new(),
             report: rows.report,
             told: 0,
-            unit_name: rows.unit_name,
+            times: rows.times,
         })
     }
 
@@ -240,8 +246,13 @@ impl ReadItems for TableReader {
     }
 
     fn finish(&mut self, report: &mut LossReport) {
-        let (unit, start) = (self.unit_name, self.start);
-        let why = format!("times are {unit} from a zero that is not told; {start} was given");
+        let start = self.start;
+        let why = match self.times {
+            Some(Times::Counted { name, .. }) => {
+                format!("times are {name} from a zero that is not told; {start} was given")
+            }
+            _ => "times are of a calendar without a time zone, taken for UTC".to_owned(),
+        };
         report.lose(Loss::ReceiveTimes, &why, self.told);
         let why = "the source has no resourceVersions";
         report.lose(Loss::ResourceVersions, why, self.told);

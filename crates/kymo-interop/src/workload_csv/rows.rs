@@ -3,7 +3,9 @@
 use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
-use super::tables::{Column, Layout};
+use kymo_model::Timestamp;
+
+use super::tables::{Column, Layout, Times};
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,13 +57,17 @@ impl Fields<'_> {
     pub(super) fn pod(self) -> Result<PodRow, String> {
         let row = PodRow {
             name: self.name()?,
-            cpu_milli: self.number(Column::CpuMilli)?,
+            cpu_milli: self.cpu_milli()?,
             memory_mib: self.number(Column::MemoryMib)?,
             gpu_count: self.number(Column::GpuCount)?,
-            gpu_milli: self.number(Column::GpuMilli)?,
+            gpu_milli: match self.layout.place(Column::GpuMilli) {
+                Some(_) => self.number(Column::GpuMilli)?,
+                // Whole ones.
+                None => 1000,
+            },
             gpu_model: self.text(Column::GpuModel)?,
             qos: self.text(Column::Qos)?,
-            phase: self.text(Column::Phase)?,
+            phase: phase(self.text(Column::Phase)?),
             created: self
                 .time(Column::Created)?
                 .ok_or("it has no time of creation")?,
@@ -86,6 +92,15 @@ impl Fields<'_> {
             return Err("it has no name".to_owned());
         }
         Ok(name)
+    }
+
+    fn cpu_milli(self) -> Result<u64, String> {
+        if self.layout.place(Column::CpuCount).is_none() {
+            return self.number(Column::CpuMilli);
+        }
+        let count = self.number(Column::CpuCount)?;
+        let milli = count.checked_mul(1000);
+        milli.ok_or_else(|| format!("{count} CPUs are too many"))
     }
 
     /// Returns the text of a column; empty where the file does not have the column.
@@ -116,10 +131,16 @@ impl Fields<'_> {
     /// Reads a time; nothing is none.
     fn time(self, column: Column) -> Result<Option<i64>, String> {
         let text = self.text(column)?;
-        if text.is_empty() {
+        if text.is_empty() || text == "None" {
             return Ok(None);
         }
-        let unit = self.layout.table.unit;
+        let Times::Counted { unit, .. } = self.layout.table.times else {
+            let at = format!("{}Z", text.replacen(' ', "T", 1)).parse::<Timestamp>();
+            return at.map(|at| Some(at.0)).map_err(|_| {
+                let title = self.layout.place(column).map_or("", |(title, _)| title);
+                format!("`{title}` is `{text}`, which is no date with a time of day")
+            });
+        };
         let whole = text.strip_suffix(".0").unwrap_or(&text);
         let nanos = match whole.parse::<i64>() {
             Ok(count) => count.checked_mul(unit),
@@ -132,6 +153,16 @@ impl Fields<'_> {
             let title = self.layout.place(column).map_or("", |(title, _)| title);
             format!("`{title}` is `{text}`, which is no time")
         })
+    }
+}
+
+/// Returns the phase of a pod for the state of a job of Slurm, and any other as it is.
+fn phase(state: String) -> String {
+    match state.as_str() {
+        "COMPLETED" => "Succeeded".to_owned(),
+        "RUNNING" => "Running".to_owned(),
+        "CANCELLED" | "FAILED" | "TIMEOUT" | "NODE_FAIL" => "Failed".to_owned(),
+        _ => state,
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) enum Column {
     Name,
     /// Thousandths of a CPU.
     CpuMilli,
+    /// CPUs.
+    CpuCount,
     /// Mebibytes of memory.
     MemoryMib,
     /// How many GPUs.
@@ -41,29 +43,42 @@ pub(super) enum Subject {
     Pod,
 }
 
+/// What the times of a table are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    /// Counted from a zero that is not told.
+    Counted {
+        /// How many nanoseconds one unit is.
+        unit: i64,
+        /// The unit in words.
+        name: &'static str,
+    },
+    /// Dates and times of day without a time zone, such as `2020-04-01 00:04:09`.
+    Calendar,
+}
+
 /// A kind of file.
 #[derive(Debug)]
 pub(super) struct Table {
     /// The data set.
     pub(super) family: &'static str,
     pub(super) subject: Subject,
-    /// How many nanoseconds one unit of its times is.
-    pub(super) unit: i64,
-    /// The unit in words.
-    pub(super) unit_name: &'static str,
+    pub(super) times: Times,
     columns: &'static [(&'static str, Column)],
     /// Columns that only some files of the kind have.
     optional: &'static [(&'static str, Column)],
 }
 
-const SECOND: i64 = 1_000_000_000;
+const SECONDS: Times = Times::Counted {
+    unit: 1_000_000_000,
+    name: "seconds",
+};
 
-const TABLES: [Table; 2] = [
+const TABLES: [Table; 3] = [
     Table {
         family: "Alibaba cluster-trace-gpu-v2023 (openb)",
         subject: Subject::Node,
-        unit: SECOND,
-        unit_name: "seconds",
+        times: SECONDS,
         columns: &[
             ("sn", Column::Name),
             ("cpu_milli", Column::CpuMilli),
@@ -75,8 +90,7 @@ const TABLES: [Table; 2] = [
     Table {
         family: "Alibaba cluster-trace-gpu-v2023 (openb)",
         subject: Subject::Pod,
-        unit: SECOND,
-        unit_name: "seconds",
+        times: SECONDS,
         columns: &[
             ("name", Column::Name),
             ("cpu_milli", Column::CpuMilli),
@@ -92,6 +106,21 @@ const TABLES: [Table; 2] = [
             ("deletion_time", Column::Deleted),
             ("scheduled_time", Column::Scheduled),
         ],
+    },
+    Table {
+        family: "SenseTime Helios",
+        subject: Subject::Pod,
+        times: Times::Calendar,
+        columns: &[
+            ("job_id", Column::Name),
+            ("gpu_num", Column::GpuCount),
+            ("cpu_num", Column::CpuCount),
+            ("state", Column::Phase),
+            ("submit_time", Column::Created),
+            ("start_time", Column::Scheduled),
+            ("end_time", Column::Deleted),
+        ],
+        optional: &[],
     },
 ];
 
@@ -178,6 +207,7 @@ mod tests {
         let known = known();
         assert!(known.starts_with("nodes of Alibaba"), "{known}");
         assert!(known.contains("sn, cpu_milli, memory_mib, gpu, (model); pods of"));
-        assert!(known.ends_with("(deletion_time), (scheduled_time)"));
+        assert!(known.contains("(deletion_time), (scheduled_time); pods of SenseTime Helios: "));
+        assert!(known.ends_with("submit_time, start_time, end_time"));
     }
 }

@@ -362,3 +362,47 @@ fn the_public_tables_come_over_row_for_row() {
     }
     assert!(expected.is_empty(), "{} events are missing", expected.len());
 }
+
+#[test]
+fn jobs_of_a_calendar_need_no_start_and_ask_for_whole_gpus() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cluster_log.csv");
+    let text = "job_id,user,vc,gpu_num,cpu_num,node_num,state,submit_time,start_time,end_time,duration,queue\n\
+        81,u1,vc1,8,32,1,COMPLETED,2020-04-01 00:04:09,2020-04-01 00:04:10,2020-04-01 01:00:00,3350,1\n\
+        82,u2,vc1,0,1,1,CANCELLED,2020-04-01 00:05:00,None,2020-04-01 00:06:00,0,60\n\
+        83,u2,vc1,1,1,1,FAILED,2020-04-01,None,2020-04-01 00:06:00,0,60\n";
+    fs::write(&path, text).unwrap();
+    let mut options = options(folder.path(), path);
+    options.missing_times = MissingTimes::Refuse;
+    let report = run(&options).unwrap();
+    let trace = Trace::open(&options.output).unwrap();
+    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
+    rows.sort_by_key(|row| row.seq);
+    let told: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let phase = body(&row.event)["status"]["phase"].clone();
+            format!(
+                "{} {} {}",
+                row.event.ts,
+                row.event.key.name,
+                phase.as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "2020-04-01T00:04:09.000000000Z 81 Pending",
+            "2020-04-01T00:04:10.000000000Z 81 Running",
+            "2020-04-01T00:05:00.000000000Z 82 Pending",
+            "2020-04-01T00:06:00.000000000Z 82 Failed",
+            "2020-04-01T01:00:00.000000000Z 81 Succeeded",
+        ]
+    );
+    let requests = &body(&rows[0].event)["spec"]["containers"][0]["resources"]["requests"];
+    assert_eq!(requests["cpu"], "32");
+    assert_eq!(requests["alibabacloud.com/gpu-milli"], "8000");
+    assert!(lost(&report, Loss::ReceiveTimes, "without a time zone") > 0);
+    assert!(lost(&report, Loss::Fields, "`vc`") > 0);
+}
