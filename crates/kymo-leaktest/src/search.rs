@@ -3,9 +3,14 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use crate::Error;
 use crate::spelling::spellings;
 use crate::token::{Class, Tokens, is_strong};
+use crate::vocabulary;
 
 /// How many tokens one automaton searches for: its size in memory is bounded so.
 const TOKENS_EACH: usize = 50_000;
+/// How far around a token is looked for what it is a part of.
+const MOST_AROUND: usize = 128;
+/// Parts of names from this length on are told from the beginnings of others.
+const SHORT_PART: usize = 4;
 
 /// What a text was found to hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +35,8 @@ struct Part {
 #[derive(Debug)]
 struct Pattern {
     hit: Hit,
-    /// It counts only as a word of its own.
-    is_word: bool,
+    /// Whether letters and figures may stand before and behind it.
+    goes_on: (bool, bool),
     bytes: usize,
 }
 
@@ -49,7 +54,11 @@ impl Search {
                         spelling: spelling.name,
                     },
                     // A short address ends where its digits end.
-                    is_word: is_word || origin.class == Class::Ip,
+                    goes_on: if is_word || origin.class == Class::Ip {
+                        (false, false)
+                    } else {
+                        open_ends(&spelling.text)
+                    },
                     bytes: spelling.text.len(),
                 });
                 texts.push(spelling.text);
@@ -92,8 +101,9 @@ impl Search {
                 let Some(pattern) = part.patterns.get(found.pattern().as_usize()) else {
                     continue;
                 };
-                let is_meant = !pattern.is_word || is_word_at(text, found.start(), found.end());
-                if is_meant && pattern.bytes >= at_least {
+                let is_meant = ends_at(text, found.start(), found.end(), pattern.goes_on);
+                let is_long = pattern.bytes >= at_least;
+                if is_meant && is_long && !is_in_public(text, found.start(), found.end()) {
                     hits.push(pattern.hit);
                 }
             }
@@ -104,10 +114,45 @@ impl Search {
     }
 }
 
-fn is_word_at(text: &[u8], start: usize, end: usize) -> bool {
-    let before = start.checked_sub(1).and_then(|before| text.get(before));
+/// Tells whether what was found is a part of something longer that every cluster has: of a word of
+/// the API (`policy` of `trafficPolicy`), of a public key or of a public name.
+fn is_in_public(text: &[u8], start: usize, end: usize) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric();
+    let is_key = |byte: u8| is_word(byte) || b"._/-".contains(&byte);
+    longer(text, start, end, is_word).is_some_and(|word| vocabulary::is_word(&word))
+        || longer(text, start, end, is_key).is_some_and(|key| vocabulary::is_known(&key))
+}
+
+/// Returns, in small letters, the run of such bytes around what was found, if it is longer.
+fn longer(text: &[u8], start: usize, end: usize, goes_on: impl Fn(u8) -> bool) -> Option<String> {
+    let before = text.get(..start)?.iter().rev().take(MOST_AROUND);
+    let behind = text.get(end..)?.iter().take(MOST_AROUND);
+    let first = start - before.take_while(|byte| goes_on(**byte)).count();
+    let last = end + behind.take_while(|byte| goes_on(**byte)).count();
+    let run = std::str::from_utf8(text.get(first..last)?).ok()?;
+    let run = run.trim_matches(['.', '_', '/', '-']);
+    (run.len() > end - start).then(|| run.to_ascii_lowercase())
+}
+
+/// Tells at which ends a token may go on: not where a part of it is too short to be told from the
+/// beginning of another one, as in `api-1` and `api-17`.
+fn open_ends(token: &str) -> (bool, bool) {
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric();
+    let count =
+        |bytes: &mut dyn Iterator<Item = &u8>| bytes.take_while(|byte| is_letter(byte)).count();
+    let bytes = token.as_bytes();
+    let is_long = |count: usize| count == 0 || count >= SHORT_PART;
+    (
+        is_long(count(&mut bytes.iter())),
+        is_long(count(&mut bytes.iter().rev())),
+    )
+}
+
+/// Tells whether what was found ends where it must.
+fn ends_at(text: &[u8], start: usize, end: usize, (before, behind): (bool, bool)) -> bool {
     let is_edge = |byte: Option<&u8>| byte.is_none_or(|byte| !byte.is_ascii_alphanumeric());
-    is_edge(before) && is_edge(text.get(end))
+    let first = start.checked_sub(1).and_then(|before| text.get(before));
+    (before || is_edge(first)) && (behind || is_edge(text.get(end)))
 }
 
 #[cfg(test)]
@@ -128,6 +173,30 @@ mod tests {
         let short = search(Class::Name, "shopx");
         assert_eq!(short.hits(b"the shopx/web").len(), 1);
         assert_eq!(short.hits(b"workshopx").len(), 0);
+    }
+
+    #[test]
+    fn a_part_of_what_every_cluster_has_is_no_survivor_and_next_to_it_one_is() {
+        let field = search(Class::Type, "trafficpolicy");
+        assert_eq!(field.hits(b"internalTrafficPolicy").len(), 0);
+        assert_eq!(field.hits(b"zebraTrafficPolicy").len(), 1);
+        assert_eq!(field.hits(b"trafficPolicy").len(), 1);
+        let key = search(Class::Label, "cert-manager");
+        assert_eq!(key.hits(b"cert-manager.io/cluster-issuer").len(), 0);
+        assert_eq!(key.hits(b"cert-manager.zebra.io/cluster-issuer").len(), 1);
+        assert_eq!(
+            key.hits(b"cert-manager.io/cluster-issuer: cert-manager")
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_short_part_at_an_end_is_not_found_in_a_longer_one() {
+        let search = search(Class::Name, "namespace-x1");
+        assert_eq!(search.hits(b"namespace-x17").len(), 0);
+        assert_eq!(search.hits(b"namespace.x1").len(), 1);
+        assert_eq!(search.hits(b"mynamespace-x1").len(), 1);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use data_encoding::HEXLOWER;
 
 use crate::token::{Class, Origin};
+use crate::vocabulary::{is_public, is_word};
 
 /// One way to write a token.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +20,9 @@ pub(crate) struct Spelling {
 const MIN_BASE64_BYTES: usize = 9;
 /// Shorter tokens are not written in hexadecimal digits or without their separators.
 const MIN_JOINED_BYTES: usize = 8;
+const OTHER: &str = "other separators";
+const WITHOUT: &str = "without separators";
+const SEPARATED: [&str; 2] = [OTHER, WITHOUT];
 const SEPARATORS: [char; 3] = ['.', '-', '_'];
 
 /// Returns the ways in which a token may be written; upper and lower case are one.
@@ -28,14 +32,16 @@ pub(crate) fn spellings(token: &str, origin: &Origin) -> Vec<Spelling> {
         text: token.to_owned(),
     }];
     let mut push = |name: &'static str, text: String| {
-        if text != token && !all.iter().any(|known| known.text == text) {
+        // Spelled otherwise it may be a word of the API: `nodeSelector`.
+        let is_public = SEPARATED.contains(&name) && (is_word(&text) || is_public(&text));
+        if text != token && !is_public && !all.iter().any(|known| known.text == text) {
             all.push(Spelling { name, text });
         }
     };
     if token.contains(SEPARATORS) {
         for separator in SEPARATORS {
             push(
-                "other separators",
+                OTHER,
                 token.replace(SEPARATORS, separator.encode_utf8(&mut [0; 4])),
             );
         }
@@ -43,7 +49,7 @@ pub(crate) fn spellings(token: &str, origin: &Origin) -> Vec<Spelling> {
         // Dotted digits without their dots are any number.
         let is_number = joined.bytes().all(|byte| byte.is_ascii_digit());
         if joined.len() >= MIN_JOINED_BYTES && !is_number {
-            push("without separators", joined);
+            push(WITHOUT, joined);
         }
     }
     if origin.class == Class::Ip {

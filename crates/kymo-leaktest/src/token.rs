@@ -111,7 +111,8 @@ pub(crate) struct Tokens {
 impl Tokens {
     /// Takes a text that identifies, and the parts of it that would.
     pub(crate) fn add(&mut self, class: Class, text: &str, place: &dyn Fn() -> Place) {
-        let text = text.trim();
+        // `web-` is the stem of generated names.
+        let text = text.trim().trim_end_matches('-');
         let whole = text.to_lowercase();
         if !class.is_sure() && (is_plain_value(&whole) || is_public(&whole)) {
             return;
@@ -228,8 +229,15 @@ fn is_plain_value(token: &str) -> bool {
             .bytes()
             .skip_while(|byte| byte.is_ascii_digit() || b".-%".contains(byte))
             .all(|byte| b"mkgtpeinusdh".contains(&byte));
+    // As Go writes it: `1h30m0s`.
+    let is_duration = token.ends_with(['s', 'm', 'h'])
+        && digits <= 6
+        && token.starts_with(|first: char| first.is_ascii_digit())
+        && token
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || b"hmsun.".contains(&byte));
     // Long numbers are account numbers and the like.
-    is_time || is_number && digits < STRONG_BYTES
+    is_time || is_duration || is_number && digits < STRONG_BYTES
 }
 
 #[cfg(test)]
@@ -272,6 +280,7 @@ mod tests {
     #[case("500m")]
     #[case("128Mi")]
     #[case("1.5")]
+    #[case("10m0s")]
     #[case("2026-01-01T00:00:00Z")]
     #[case("kube-system")]
     fn plain_values_identify_nobody(#[case] text: &str) {

@@ -9,14 +9,14 @@ static WORDS: LazyLock<HashSet<&str>> =
 static NAMES: LazyLock<HashSet<&str>> =
     LazyLock::new(|| include_str!("names.txt").lines().collect());
 
+/// Keys of labels and annotations, groups, plurals and drivers that public projects document.
+static KEYS: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("keys.txt").lines().collect());
+
 const DOMAINS: [&str; 2] = ["kubernetes.io", "k8s.io"];
 
 /// Tells whether a token, in lower case, says nothing of who it came from.
 pub(crate) fn is_public(token: &str) -> bool {
-    if WORDS.contains(token)
-        || NAMES.contains(token)
-        || token.starts_with("system:") && is_role(token)
-    {
+    if WORDS.contains(token) || is_known(token) || token.starts_with("system:") && is_role(token) {
         return true;
     }
     let (host, path) = token.split_once('/').unwrap_or((token, ""));
@@ -44,6 +44,11 @@ pub(crate) fn is_public(token: &str) -> bool {
         && path
             .split(['-', '.', '_'])
             .all(|word| is_word(word) || word.len() < 4)
+}
+
+/// Tells whether a token is a name that every cluster has or a documented key.
+pub(crate) fn is_known(token: &str) -> bool {
+    NAMES.contains(token) || KEYS.contains(token)
 }
 
 /// Tells whether a token is one public word or empty.
@@ -99,7 +104,11 @@ mod tests {
 
     #[test]
     fn the_lists_are_in_order_and_name_nothing_twice() {
-        for list in [include_str!("words.txt"), include_str!("names.txt")] {
+        for list in [
+            include_str!("words.txt"),
+            include_str!("names.txt"),
+            include_str!("keys.txt"),
+        ] {
             let lines: Vec<&str> = list.lines().collect();
             let mut sorted = lines.clone();
             sorted.sort_unstable();
