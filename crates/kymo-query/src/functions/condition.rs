@@ -14,6 +14,7 @@ use datafusion::logical_expr::{Documentation, ScalarUDF};
 use kymo_model::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::texts::{Taken, TextFunction, Texts, all, excerpt};
 
@@ -74,16 +75,23 @@ fn fields() -> Fields {
 }
 
 #[derive(Deserialize)]
-struct Object {
-    status: Option<Status>,
+struct Object<'a> {
+    #[serde(borrow)]
+    status: Option<Status<'a>>,
 }
 
-/// Conditions are kept as they are: custom resources have some of odd forms, and one of them must
-/// not hide the others.
+/// Conditions are left as text until one is asked for: custom resources have some of odd forms, and
+/// one of them must not hide the others.
 #[derive(Deserialize)]
-struct Status {
-    #[serde(default)]
-    conditions: Vec<Value>,
+struct Status<'a> {
+    #[serde(default, borrow)]
+    conditions: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Typed<'a> {
+    #[serde(rename = "type", borrow)]
+    name: Cow<'a, str>,
 }
 
 fn conditions(texts: &[Texts], rows: usize) -> Result<ArrayRef> {
@@ -91,13 +99,14 @@ fn conditions(texts: &[Texts], rows: usize) -> Result<ArrayRef> {
     let mut times: [TimestampNanosecondBuilder; TIMES.len()] = Default::default();
     let mut generations = Int64Builder::new();
     let mut nulls = NullBufferBuilder::new(rows);
+    let mut last = Last::default();
     for row in 0..rows {
         let found = match all(texts, row) {
-            Some([object, name]) => find(&object, &name)?,
+            Some([object, name]) => last.find(&object, &name)?,
             None => None,
         };
         nulls.append(found.is_some());
-        let field = |name| found.as_ref().and_then(|found| found.get(name));
+        let field = |name| found.and_then(|found| found.get(name));
         for (word, (_, name)) in words.iter_mut().zip(TEXTS) {
             word.append_option(field(name).and_then(text));
         }
@@ -122,9 +131,28 @@ fn conditions(texts: &[Texts], rows: usize) -> Result<ArrayRef> {
     )?))
 }
 
+/// The last answer: versions of an object often have the same conditions.
+#[derive(Default)]
+struct Last {
+    /// The object and the name of the condition; `None` before the first.
+    asked: Option<(String, String)>,
+    found: Option<Value>,
+}
+
+impl Last {
+    fn find(&mut self, object: &str, name: &str) -> Result<Option<&Value>> {
+        let asked = self.asked.as_ref();
+        if asked.is_none_or(|asked| asked.0 != object || asked.1 != name) {
+            self.found = find(object, name)?;
+            self.asked = Some((object.to_owned(), name.to_owned()));
+        }
+        Ok(self.found.as_ref())
+    }
+}
+
 /// Finds the condition; an object without conditions has none.
 fn find(object: &str, name: &str) -> Result<Option<Value>> {
-    let read = match serde_json::from_str::<Object>(object) {
+    let read = match serde_json::from_str::<Object<'_>>(object) {
         Ok(read) => read,
         // Many statuses have no conditions, or something else under that name.
         Err(error) if error.is_data() => return Ok(None),
@@ -136,8 +164,10 @@ fn find(object: &str, name: &str) -> Result<Option<Value>> {
         }
     };
     let conditions = read.status.map(|status| status.conditions);
-    let mut conditions = conditions.into_iter().flatten();
-    Ok(conditions.find(|condition| condition.get("type").and_then(Value::as_str) == Some(name)))
+    let found = conditions.into_iter().flatten().find(|condition| {
+        serde_json::from_str::<Typed<'_>>(condition.get()).is_ok_and(|typed| typed.name == name)
+    });
+    Ok(found.and_then(|found| serde_json::from_str(found.get()).ok()))
 }
 
 fn text(value: &Value) -> Option<Cow<'_, str>> {
