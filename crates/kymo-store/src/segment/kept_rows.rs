@@ -11,7 +11,7 @@ use super::reader::{Cursor, Step};
 use super::stored::Content;
 use super::{Row, SegmentError};
 
-/// See [`SegmentReader::kept_rows`]. Ends after the first error.
+/// See [`SegmentReader::kept_rows`](crate::segment::SegmentReader::kept_rows). Ends after the first error.
 ///
 /// A delete without a body gets the last known one of its object.
 #[derive(Debug)]
