@@ -96,6 +96,31 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A file that says what columns mean cannot be used.
+    #[error("`{path}`, line {line}, column {column}: {reason}")]
+    Mapping {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: u64,
+        /// The column, from 1.
+        column: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A table lacks columns that the mapping needs.
+    #[error(
+        "`{path}`, line 1: it is no table of the mapping `{}`: it lacks {columns}",
+        mapping.display()
+    )]
+    MissingColumns {
+        /// The table.
+        path: String,
+        /// The mapping.
+        mapping: PathBuf,
+        /// The columns.
+        columns: String,
+    },
     /// The inputs were to become one trace, but are of two clusters.
     #[error("`{first}` and `{second}` are of different clusters")]
     DifferentClusters {
@@ -194,6 +219,8 @@ impl Error {
             Self::NoInput { .. }
                 | Self::NoTime { .. }
                 | Self::OutputExists { .. }
+                | Self::Mapping { .. }
+                | Self::MissingColumns { .. }
                 | Self::DifferentClusters { .. }
         )
     }

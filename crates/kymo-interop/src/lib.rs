@@ -42,3 +42,4 @@ pub use import::{
     ResourceCount, Skipped, UnknownFormat, UnreadableLine, import,
 };
 pub use input::Limits;
+pub use workload_csv::workload_mapping_schema;

@@ -63,8 +63,9 @@ pub(crate) enum ImportCommand {
     /// Import tables of nodes and pods
     ///
     /// Reads CSV files of published data sets of clusters. The first line of a file tells which
-    /// table it is; the zero of its times is given with --start.
-    WorkloadCsv(TimedArgs),
+    /// table it is; the zero of its times is given with --start. For other tables a mapping says
+    /// what their columns are.
+    WorkloadCsv(TableArgs),
     /// A word that is no format.
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
@@ -135,6 +136,16 @@ pub(crate) struct TimedArgs {
     start: Option<Timestamp>,
 }
 
+// What tables take.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TableArgs {
+    #[command(flatten)]
+    timed: TimedArgs,
+    /// A YAML file that says what the columns are, in which units, from which zero
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+}
+
 // What formats take that may be written while they are read.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StreamArgs {
@@ -153,6 +164,7 @@ struct Import {
     format: Option<Format>,
     args: ImportArgs,
     missing_times: MissingTimes,
+    mapping: Option<PathBuf>,
 }
 
 impl Import {
@@ -161,6 +173,7 @@ impl Import {
             format: Some(format),
             args,
             missing_times: MissingTimes::Refuse,
+            mapping: None,
         }
     }
 
@@ -170,6 +183,7 @@ impl Import {
             format,
             args: args.import,
             missing_times: args.start.map_or(MissingTimes::Refuse, counted),
+            mapping: None,
         }
     }
 
@@ -190,7 +204,10 @@ impl Import {
                 }
                 this
             }
-            ImportCommand::WorkloadCsv(args) => Self::timed(Some(Format::WorkloadCsv), args, step),
+            ImportCommand::WorkloadCsv(args) => Self {
+                mapping: args.mapping,
+                ..Self::timed(Some(Format::WorkloadCsv), args.timed, step)
+            },
             ImportCommand::Unknown(words) => return Err(no_format(&words)),
         })
     }
@@ -202,6 +219,7 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
         format,
         args,
         missing_times,
+        mapping,
     } = Import::of(command)?;
     let clock = environment::clock()?;
     let loss_report = args.loss_report;
@@ -217,6 +235,7 @@ pub(crate) async fn import(ui: &Ui, command: ImportCommand) -> Result<(), Comman
     };
     options.seed = environment::seed()?;
     options.missing_times = missing_times;
+    options.mapping = mapping;
     let is_live = options.missing_times == MissingTimes::Now;
     let stop = CancellationToken::new();
     signal::cancel_on_signal(&stop)?;

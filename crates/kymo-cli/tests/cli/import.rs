@@ -290,3 +290,36 @@ fn more_files_than_may_be_open_are_imported() {
     assert_eq!(report["resources"]["nodes"]["added"], 1200);
     assert_eq!(report["backward_times"], 0);
 }
+
+#[test]
+fn a_mapping_that_cannot_be_used_is_told_with_its_place() {
+    let env = TestEnv::new();
+    fs::write(env.path("tasks.csv"), "task,begun\nt-1,5\n").unwrap();
+    let mapping = "name: own\ntimes: {unit: h, zero: epoch}\n";
+    fs::write(env.path("unit.yaml"), mapping).unwrap();
+    let mapping = "name: own\ntimes: {unit: s, zero: epoch}\n\
+        pods: {name: {column: task}, created: {column: submitted}}\n";
+    fs::write(env.path("column.yaml"), mapping).unwrap();
+    let import = |mapping| {
+        let words = ["import", "workload-csv", "tasks.csv", "-o", "new.kymo"];
+        let output = env.run([&words[..], &["--mapping", mapping]].concat());
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, told) = import("unit.yaml");
+    assert_eq!(code, Some(2), "{told}");
+    assert!(
+        told.starts_with("error: `unit.yaml`, line 2, column 15: "),
+        "{told}"
+    );
+    let (code, told) = import("column.yaml");
+    assert_eq!(code, Some(2), "{told}");
+    assert_eq!(
+        told,
+        "error: `tasks.csv`, line 1: it is no table of the mapping `column.yaml`: \
+         it lacks `submitted` for `pods`\n"
+    );
+    assert!(!env.path("new.kymo").exists());
+}

@@ -21,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) workshop: PathBuf,
     /// Where times come from that the input does not hold.
     pub(crate) missing_times: MissingTimes,
+    /// What the columns of tables mean, where the user says it.
+    pub(crate) mapping: Option<PathBuf>,
     /// The time of day.
     pub(crate) clock: Arc<dyn Clock>,
 }

@@ -59,6 +59,8 @@ pub struct ImportOptions {
     pub limits: Limits,
     /// Where times come from that the inputs do not hold.
     pub missing_times: MissingTimes,
+    /// A file that says what the columns of tables mean; `None` takes the mappings that kymo has.
+    pub mapping: Option<PathBuf>,
     /// Program and version for the trace's metadata.
     pub tool: String,
     /// Fixes what is random: the id of the trace.
@@ -75,6 +77,7 @@ impl ImportOptions {
             policy: Policy::default(),
             limits: Limits::default(),
             missing_times: MissingTimes::default(),
+            mapping: None,
             tool: concat!("kymo ", env!("CARGO_PKG_VERSION")).to_owned(),
             seed: None,
         }
@@ -134,6 +137,7 @@ pub fn import(
         budget: Budget::new(options.limits),
         workshop: workshop.path().to_owned(),
         missing_times: options.missing_times.clone(),
+        mapping: options.mapping.clone(),
         clock: Arc::clone(clock),
     };
     let mut made = workshop.path().join("trace");

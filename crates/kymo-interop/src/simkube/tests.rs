@@ -659,6 +659,7 @@ fn items(folder: &Path, bytes: &[u8]) -> Result<(usize, Option<Damage>), Error> 
         budget: Budget::new(limits),
         workshop: folder.to_owned(),
         missing_times: MissingTimes::Refuse,
+        mapping: None,
         clock: Arc::new(ManualClock::new(Timestamp(0))),
     };
     let mut reader = TraceReader::new(vec![("in".into(), read("in", bytes, &context)?)], &context)?;

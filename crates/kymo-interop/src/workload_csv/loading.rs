@@ -1,12 +1,14 @@
 //! Reads tables and puts what their rows say in the order of time.
 
 use std::io;
+use std::path::Path;
 
 use csv::ByteRecord;
 use serde::{Deserialize, Serialize};
 
+use super::mapping::{GpuResources, Mapping, Subject, Times, Zero};
 use super::rows::{Fields, NodeRow, PodRow};
-use super::tables::{self, Layout, Subject, Times};
+use super::tables::{self, Layout, shipped};
 use super::titles;
 use crate::Error;
 use crate::import::{Context, Loss, LossReport};
@@ -23,7 +25,8 @@ const SHOWN_LETTERS: usize = 40;
 /// What a row says of one time. The first in order is the first to be told.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Change {
-    /// Nanoseconds from the zero.
+    /// Nanoseconds from the zero; of nodes the least there is where the zero is none of the
+    /// table's.
     pub(super) at: i64,
     pub(super) place: Place,
     pub(super) what: Told,
@@ -63,7 +66,20 @@ pub(super) struct Rows {
     damage: Vec<Error>,
     /// The last time at which a pod that ran was deleted, and how many were then.
     last_deleted: Option<(i64, u64)>,
-    times: Option<Times>,
+    /// The mapping that was given; one that kymo has otherwise.
+    given: Option<Vec<Mapping>>,
+    meaning: Option<Meaning>,
+    /// When the first pod was created.
+    first_created: Option<i64>,
+}
+
+/// What is the same for all files.
+#[derive(Debug)]
+pub(super) struct Meaning {
+    /// The data set.
+    name: String,
+    pub(super) times: Times,
+    pub(super) gpus: GpuResources,
 }
 
 /// The rows of all files in their order.
@@ -75,20 +91,25 @@ pub(super) struct Ordered {
     pub(super) report: LossReport,
     /// The files that cannot be read to their end.
     pub(super) damage: Vec<Error>,
-    /// What the times are; `None` without a file.
-    pub(super) times: Option<Times>,
+    /// What the files mean; `None` without a file.
+    pub(super) meaning: Option<Meaning>,
+    /// When the first pod was created.
+    pub(super) first_created: Option<i64>,
 }
 
 impl Rows {
     /// Starts without a row.
     pub(super) fn new(context: &Context) -> Result<Self, Error> {
+        let given = context.mapping.as_deref().map(Mapping::read).transpose()?;
         Ok(Self {
             changes: Sorting::new(&context.workshop),
             bad: Spool::create(&context.workshop)?,
             report: LossReport::default(),
             damage: Vec::new(),
             last_deleted: None,
-            times: None,
+            given: given.map(|mapping| vec![mapping]),
+            meaning: None,
+            first_created: None,
         })
     }
 
@@ -104,7 +125,8 @@ impl Rows {
             bad: self.bad.rewind()?,
             report: self.report,
             damage: self.damage,
-            times: self.times,
+            meaning: self.meaning,
+            first_created: self.first_created,
         })
     }
 
@@ -115,7 +137,11 @@ impl Rows {
         entry: &Entry,
         context: &Context,
     ) -> Result<(), Error> {
-        match self.read_rows(file, entry, context) {
+        let given = self.given.take();
+        let mappings = given.as_deref().unwrap_or(shipped());
+        let read = self.read_rows(file, entry, mappings, context);
+        self.given = given;
+        match read {
             Err(error) if error.damage().is_some() => {
                 self.damage.push(error);
                 Ok(())
@@ -124,7 +150,13 @@ impl Rows {
         }
     }
 
-    fn read_rows(&mut self, file: usize, entry: &Entry, context: &Context) -> Result<(), Error> {
+    fn read_rows(
+        &mut self,
+        file: usize,
+        entry: &Entry,
+        mappings: &[Mapping],
+        context: &Context,
+    ) -> Result<(), Error> {
         let meter = Meter::new(context.limits.value_bytes);
         let text = Metered::new(entry.open(&context.budget)?, meter.clone());
         let mut csv = csv::ReaderBuilder::new();
@@ -141,13 +173,25 @@ impl Rows {
             })
         };
         next(&mut record)?;
-        let layout = layout(&entry.name, &record)?;
-        let times = *self.times.get_or_insert(layout.table.times);
-        if times != layout.table.times {
+        let titles = titles(&record);
+        let layout = Layout::of(mappings, &titles).ok_or_else(|| match &context.mapping {
+            Some(path) => unmapped(&entry.name, path, mappings, &titles),
+            None => unknown(&entry.name, &titles),
+        })?;
+        let mapping = layout.mapping;
+        let meaning = self.meaning.get_or_insert_with(|| Meaning {
+            name: mapping.name.clone(),
+            times: mapping.times.clone(),
+            gpus: mapping.gpus.clone(),
+        });
+        if meaning.name != mapping.name {
             return Err(Error::Malformed {
                 path: entry.name.clone(),
                 place: "line 1".to_owned(),
-                reason: "its times are not counted as those of the other files are".to_owned(),
+                reason: format!(
+                    "it is of {}, and the files before it are of {}",
+                    mapping.name, meaning.name
+                ),
             });
         }
         while next(&mut record)? {
@@ -165,7 +209,7 @@ impl Rows {
         &mut self,
         file: usize,
         line: u64,
-        layout: &Layout,
+        layout: &Layout<'_>,
         record: &ByteRecord,
     ) -> Result<(), Error> {
         let fields = Fields { layout, record };
@@ -177,10 +221,19 @@ impl Rows {
         let taken = match layout.table.subject {
             Subject::Node => fields.node().map(|row| {
                 let what = Told::Listed(row);
-                vec![Change { at: 0, place, what }]
+                let at = match layout.mapping.times {
+                    Times::Calendar(_)
+                    | Times::Counted {
+                        zero: Zero::Epoch, ..
+                    } => i64::MIN,
+                    Times::Counted { .. } => 0,
+                };
+                vec![Change { at, place, what }]
             }),
             Subject::Pod => fields.pod().map(|row| {
                 self.note_deleted(&row);
+                let first = self.first_created.get_or_insert(row.created);
+                *first = row.created.min(*first);
                 changes(place, row)
             }),
         };
@@ -207,25 +260,42 @@ impl Rows {
     }
 }
 
-/// Finds the table of a file by its first line.
-fn layout(name: &str, record: &ByteRecord) -> Result<Layout, Error> {
-    let titles = titles(record);
-    Layout::of(&titles).ok_or_else(|| {
-        let shown = titles.iter().take(SHOWN_TITLES);
-        let shown: Vec<String> = shown
-            .map(|title| title.chars().take(SHOWN_LETTERS).collect::<String>())
-            .map(|title| format!("`{title}`"))
-            .collect();
-        Error::Malformed {
-            path: name.to_owned(),
-            place: "line 1".to_owned(),
-            reason: format!(
-                "its columns ({}) are those of no table that is known: {}",
-                shown.join(", "),
-                tables::known(),
-            ),
-        }
-    })
+/// Says that no table that is known has the columns of a file.
+fn unknown(name: &str, titles: &[&str]) -> Error {
+    let shown = titles.iter().take(SHOWN_TITLES);
+    let shown: Vec<String> = shown
+        .map(|title| title.chars().take(SHOWN_LETTERS).collect::<String>())
+        .map(|title| format!("`{title}`"))
+        .collect();
+    Error::Malformed {
+        path: name.to_owned(),
+        place: "line 1".to_owned(),
+        reason: format!(
+            "its columns ({}) are those of no table that is known: {}",
+            shown.join(", "),
+            tables::known(shipped()),
+        ),
+    }
+}
+
+/// Says which columns a file lacks that the mapping needs.
+fn unmapped(name: &str, mapping: &Path, mappings: &[Mapping], titles: &[&str]) -> Error {
+    let tables = mappings.iter().flat_map(|mapping| &mapping.tables);
+    let lacks: Vec<String> = tables
+        .map(|table| {
+            let columns: Vec<String> = tables::lacks(table, titles)
+                .into_iter()
+                .map(|title| format!("`{title}`"))
+                .collect();
+            let subject = tables::plural(table.subject);
+            format!("{} for `{subject}`", columns.join(", "))
+        })
+        .collect();
+    Error::MissingColumns {
+        path: name.to_owned(),
+        mapping: mapping.to_owned(),
+        columns: lacks.join(", and "),
+    }
 }
 
 /// What a pod's row says of each of its times.

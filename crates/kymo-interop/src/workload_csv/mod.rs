@@ -1,20 +1,28 @@
 //! Tables of nodes and pods, as data sets of clusters are published.
 //!
-//! The first line of a file tells which table it is. A node is listed at the zero of the table's
-//! times; a pod is added when it was created, modified when it was scheduled and deleted when it
-//! was deleted. What the zero is no table tells: it is asked for.
+//! A mapping says what the columns are: one that kymo has, or the user's own. The first line of a
+//! file tells which table it is. A node is listed at the zero of the table's times, or with the
+//! first pod where times are dates; a pod is added when it was created, modified when it was
+//! scheduled and deleted when it was deleted.
 
+mod calendar;
 mod loading;
+mod mapping;
+mod mapping_file;
 mod objects;
 mod reader;
 mod rows;
+mod schema;
 mod tables;
+mod units;
 
 use crate::Error;
 use crate::import::{Context, ReadItems};
 use crate::input::{Entry, Sample};
 use reader::TableReader;
-use tables::Layout;
+use tables::{Layout, shipped};
+
+pub use schema::workload_mapping_schema;
 
 /// Says why an entry of a folder or archive is not taken.
 pub(crate) fn why_skipped(path: &str) -> Option<&'static str> {
@@ -34,7 +42,7 @@ pub(crate) fn detect(sample: &Sample<'_>) -> bool {
     let read = csv
         .from_reader(line.unwrap_or_default())
         .read_byte_record(&mut record);
-    read.is_ok() && Layout::of(&titles(&record)).is_some()
+    read.is_ok() && Layout::of(shipped(), &titles(&record)).is_some()
 }
 
 /// Makes one reader of all entries: nodes and pods lie in files of their own.

@@ -1,20 +1,16 @@
 //! The objects that rows stand for.
 //!
-//! GPUs are the extended resources `alibabacloud.com/gpu-count` (whole devices) and
-//! `alibabacloud.com/gpu-milli` (thousandths of all devices together), since the data sets share
-//! GPUs between pods and `nvidia.com/gpu` counts whole ones only. Pods have the annotations of the
-//! schedulers that share GPUs as well: the share of each device, the number of devices and the
-//! models.
+//! GPUs are the extended resources that the mapping names: whole devices, and thousandths of all
+//! devices together where pods share them, since resources such as `nvidia.com/gpu` count whole
+//! ones only. Pods that share have the annotations of schedulers for that as well: the share of
+//! each device and the number of devices.
 
 use kymo_model::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::mapping::GpuResources;
 use super::rows::{NodeRow, PodRow};
 
-/// GPU devices of a node, or that a pod wants.
-const GPU_COUNT: &str = "alibabacloud.com/gpu-count";
-/// Thousandths of GPUs.
-const GPU_MILLI: &str = "alibabacloud.com/gpu-milli";
 const GPU_MODEL: &str = "alibabacloud.com/gpu-card-model";
 const QOS: &str = "alibabacloud.com/qos";
 /// The namespace of pods of which no namespace is told.
@@ -29,16 +25,18 @@ pub(super) struct Stage {
 }
 
 /// Writes a node.
-pub(super) fn node(row: &NodeRow) -> Value {
+pub(super) fn node(row: &NodeRow, gpus: &GpuResources) -> Value {
     let mut resources = json!({
         "cpu": cpu(row.cpu_milli),
-        "memory": memory(row.memory_mib),
+        "memory": memory(row.memory_bytes),
     });
     let mut metadata = json!({"name": row.name});
     if row.gpu_count > 0 {
-        resources[GPU_COUNT] = row.gpu_count.to_string().into();
-        let milli = row.gpu_count.saturating_mul(1000);
-        resources[GPU_MILLI] = milli.to_string().into();
+        resources[&gpus.count] = row.gpu_count.to_string().into();
+        if let Some(name) = &gpus.milli {
+            let milli = row.gpu_count.saturating_mul(1000);
+            resources[name] = milli.to_string().into();
+        }
     }
     if !row.gpu_model.is_empty() {
         metadata["labels"] = json!({GPU_MODEL: row.gpu_model});
@@ -52,7 +50,7 @@ pub(super) fn node(row: &NodeRow) -> Value {
 }
 
 /// Writes a pod at a stage of its life.
-pub(super) fn pod(row: &PodRow, stage: &Stage) -> Value {
+pub(super) fn pod(row: &PodRow, stage: &Stage, gpus: &GpuResources) -> Value {
     let mut metadata = json!({
         "name": row.name,
         "namespace": NAMESPACE,
@@ -62,15 +60,20 @@ pub(super) fn pod(row: &PodRow, stage: &Stage) -> Value {
         metadata["labels"] = json!({QOS: row.qos});
     }
     let mut notes = Map::new();
-    let mut requests = json!({"cpu": cpu(row.cpu_milli), "memory": memory(row.memory_mib)});
+    let mut requests = json!({"cpu": cpu(row.cpu_milli), "memory": memory(row.memory_bytes)});
     let mut resources = Map::new();
-    if row.gpu_count > 0 {
-        let milli = row.gpu_count.saturating_mul(row.gpu_milli).to_string();
-        notes.insert(GPU_COUNT.to_owned(), row.gpu_count.to_string().into());
-        notes.insert(GPU_MILLI.to_owned(), row.gpu_milli.to_string().into());
-        requests[GPU_MILLI] = milli.as_str().into();
+    if let Some(wish) = &row.gpus {
+        if let (Some(name), Some(each)) = (&gpus.milli, wish.each_milli) {
+            notes.insert(gpus.count.clone(), wish.devices.to_string().into());
+            notes.insert(name.clone(), each.to_string().into());
+        }
+        let (name, wanted) = match &gpus.milli {
+            Some(name) => (name, wish.milli.to_string()),
+            None => (&gpus.count, (wish.milli / 1000).to_string()),
+        };
+        requests[name] = wanted.as_str().into();
         // An extended resource is requested up to its limit.
-        resources.insert("limits".to_owned(), json!({GPU_MILLI: milli}));
+        resources.insert("limits".to_owned(), json!({name: wanted}));
     }
     if !row.gpu_model.is_empty() {
         notes.insert(GPU_MODEL.to_owned(), row.gpu_model.as_str().into());
@@ -118,16 +121,13 @@ fn cpu(milli: u64) -> String {
     }
 }
 
-/// Writes mebibytes as the API server does.
-fn memory(mib: u64) -> String {
-    let (mut count, mut units) = (mib, ["Mi", "Gi", "Ti", "Pi"].iter());
+/// Writes bytes as the API server does.
+fn memory(bytes: u64) -> String {
+    let (mut count, mut units) = (bytes, ["", "Ki", "Mi", "Gi", "Ti", "Pi"].iter());
     let mut unit = units.next();
     while count > 0 && count.is_multiple_of(1024) && units.len() > 0 {
         count /= 1024;
         unit = units.next();
-    }
-    if count == 0 {
-        return "0".to_owned();
     }
     format!("{count}{}", unit.unwrap_or(&""))
 }
@@ -140,6 +140,7 @@ fn second(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::GpuWish;
     use super::*;
 
     #[test]
@@ -148,11 +149,18 @@ mod tests {
             (cpu(32_000), cpu(11_908), cpu(0)),
             ("32".into(), "11908m".into(), "0".into())
         );
-        assert_eq!(memory(262_144), "256Gi");
-        assert_eq!((memory(5_600), memory(0)), ("5600Mi".into(), "0".into()));
+        assert_eq!(memory(262_144 << 20), "256Gi");
         assert_eq!(
-            (memory(1 << 20), memory(1 << 40)),
+            (memory(5_600 << 20), memory(0)),
+            ("5600Mi".into(), "0".into())
+        );
+        assert_eq!(
+            (memory(1 << 40), memory(1 << 60)),
             ("1Ti".into(), "1024Pi".into())
+        );
+        assert_eq!(
+            (memory(5_000_000), memory(1536)),
+            ("5000000".into(), "1536".into())
         );
     }
 
@@ -161,9 +169,12 @@ mod tests {
         let row = PodRow {
             name: "a".into(),
             cpu_milli: 1000,
-            memory_mib: 1024,
-            gpu_count: 2,
-            gpu_milli: 500,
+            memory_bytes: 1 << 30,
+            gpus: Some(GpuWish {
+                devices: 2,
+                each_milli: Some(500),
+                milli: 1000,
+            }),
             gpu_model: "G2|T4".into(),
             qos: "LS".into(),
             phase: "Failed".into(),
@@ -176,19 +187,29 @@ mod tests {
             scheduled: None,
             is_deleted: false,
         };
-        let made = pod(&row, &stage);
+        let mut gpus = GpuResources {
+            count: "x.io/gpu".into(),
+            milli: Some("x.io/milli".into()),
+        };
+        let made = pod(&row, &stage, &gpus);
         let resources = &made["spec"]["containers"][0]["resources"];
-        assert_eq!(resources["requests"][GPU_MILLI], "1000");
-        assert_eq!(resources["limits"], json!({GPU_MILLI: "1000"}));
-        assert_eq!(made["metadata"]["annotations"][GPU_MILLI], "500");
+        assert_eq!(resources["requests"]["x.io/milli"], "1000");
+        assert_eq!(resources["limits"], json!({"x.io/milli": "1000"}));
+        assert_eq!(made["metadata"]["annotations"]["x.io/milli"], "500");
+        assert_eq!(made["metadata"]["annotations"]["x.io/gpu"], "2");
         assert_eq!(
             made["metadata"]["creationTimestamp"],
             "1970-01-01T00:00:01Z"
         );
         assert_eq!(made["status"], json!({"phase": "Pending"}));
         stage.scheduled = Some(Timestamp(2_000_000_000));
-        assert_eq!(pod(&row, &stage)["status"]["phase"], "Running");
+        assert_eq!(pod(&row, &stage, &gpus)["status"]["phase"], "Running");
         stage.is_deleted = true;
-        assert_eq!(pod(&row, &stage)["status"]["phase"], "Failed");
+        assert_eq!(pod(&row, &stage, &gpus)["status"]["phase"], "Failed");
+        gpus.milli = None;
+        let made = pod(&row, &stage, &gpus);
+        let resources = &made["spec"]["containers"][0]["resources"];
+        assert_eq!(resources["limits"], json!({"x.io/gpu": "1"}));
+        assert_eq!(made["metadata"]["annotations"].get("x.io/gpu"), None);
     }
 }

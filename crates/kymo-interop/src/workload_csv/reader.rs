@@ -7,9 +7,9 @@ use kymo_anonymize::Policy;
 use kymo_model::{Certainty, EventType, ObjectHead, ObjectKey, Timestamp};
 
 use super::loading::{Bad, Change, Place, Rows, Told};
+use super::mapping::{GpuResources, Times, Zero};
 use super::objects::{self, NAMESPACE, Stage};
 use super::rows::PodRow;
-use super::tables::Times;
 use crate::Error;
 use crate::import::{
     Context, Item, Loss, LossReport, MissingTimes, Named, Object, ReadItems, What, redacted,
@@ -37,6 +37,9 @@ pub(super) struct TableReader {
     report: LossReport,
     told: u64,
     times: Option<Times>,
+    gpus: GpuResources,
+    /// When nodes are listed where the zero is none of the table's.
+    listed: Timestamp,
 }
 
 impl TableReader {
@@ -49,15 +52,41 @@ impl TableReader {
             files.push(entry.name.as_str().into());
         }
         let rows = rows.order()?;
-        let start = match (rows.times, &context.missing_times) {
-            (Some(Times::Calendar) | None, _) => Timestamp(0),
-            (_, MissingTimes::Counted { start, .. }) => *start,
-            _ => {
-                let path = files
-                    .first()
-                    .map_or_else(String::new, |file| (**file).to_owned());
-                return Err(Error::NoTime { path });
-            }
+        let (times, gpus) = rows.meaning.map_or_else(Default::default, |meaning| {
+            (Some(meaning.times), meaning.gpus)
+        });
+        let no_time = || Error::NoTime {
+            path: files
+                .first()
+                .map_or_else(String::new, |file| (**file).to_owned()),
+        };
+        let given = match &context.missing_times {
+            MissingTimes::Counted { start, .. } => Some(*start),
+            _ => None,
+        };
+        let start = match &times {
+            Some(Times::Counted { zero, .. }) => match zero {
+                Zero::Start => given.ok_or_else(no_time)?,
+                Zero::Epoch => Timestamp(0),
+                Zero::At(at) => *at,
+            },
+            Some(Times::Calendar(_)) | None => Timestamp(0),
+        };
+        let is_dated = matches!(
+            times,
+            Some(
+                Times::Calendar(_)
+                    | Times::Counted {
+                        zero: Zero::Epoch,
+                        ..
+                    }
+            )
+        );
+        let listed = match rows.first_created {
+            _ if !is_dated => start,
+            Some(first) => Timestamp(first),
+            // Nodes alone have no time.
+            None => given.ok_or_else(no_time)?,
         };
         let mut naming = Naming::new("");
         let mut named = |kind: &str, namespace: &str| {
@@ -82,13 +111,18 @@ impl TableReader {
             out: VecDeque::new(),
             report: rows.report,
             told: 0,
-            times: rows.times,
+            times,
+            gpus,
+            listed,
         })
     }
 
     fn tell(&mut self, change: Change) {
         let Change { at, place, what } = change;
-        let recv = Timestamp(self.start.0.saturating_add(at));
+        let recv = match at {
+            i64::MIN => self.listed,
+            at => Timestamp(self.start.0.saturating_add(at)),
+        };
         if place.is_pod {
             self.end_listing(recv);
         }
@@ -99,7 +133,7 @@ impl TableReader {
                     name: row.name.clone(),
                     ..ObjectKey::default()
                 };
-                let body = objects::node(&row).to_string();
+                let body = objects::node(&row, &self.gpus).to_string();
                 let how = (EventType::Added, Certainty::Listed);
                 self.object(recv, place, how, key, &body);
             }
@@ -146,7 +180,7 @@ impl TableReader {
             let why = "the node, the image and the owner of a pod are not told";
             self.report.lose(Loss::Fields, why, 1);
         }
-        let body = objects::pod(row, &stage).to_string();
+        let body = objects::pod(row, &stage, &self.gpus).to_string();
         self.object(recv, place, (event_type, Certainty::Seen), key, &body);
     }
 
@@ -239,7 +273,7 @@ impl ReadItems for TableReader {
             }
             match self.changes.next()? {
                 Some(change) => self.tell(change),
-                None if self.is_listing => self.end_listing(self.start),
+                None if self.is_listing => self.end_listing(self.listed),
                 None => return Ok(None),
             }
         }
@@ -247,9 +281,20 @@ impl ReadItems for TableReader {
 
     fn finish(&mut self, report: &mut LossReport) {
         let start = self.start;
-        let why = match self.times {
-            Some(Times::Counted { name, .. }) => {
-                format!("times are {name} from a zero that is not told; {start} was given")
+        let why = match &self.times {
+            Some(Times::Counted { unit, zero }) => {
+                let unit = unit.name();
+                match zero {
+                    Zero::Start => {
+                        format!("times are {unit} from a zero that is not told; {start} was given")
+                    }
+                    Zero::Epoch => format!("times are {unit} since 1970 by the table's clock"),
+                    Zero::At(at) => format!("times are {unit} from {at}, as the mapping says"),
+                }
+            }
+            Some(Times::Calendar(calendar)) if calendar.offset != "Z" => {
+                let offset = &calendar.offset;
+                format!("times are of a calendar, of {offset} as the mapping says")
             }
             _ => "times are of a calendar without a time zone, taken for UTC".to_owned(),
         };

@@ -1,189 +1,116 @@
-//! The data sets that are known, and what their columns mean.
+//! The data sets that are known, and which of their tables a file is.
 //!
-//! A data set is added by its tables here, as long as its rows are nodes or pods with these
-//! columns.
+//! A data set is added by a mapping file in `mappings`, as long as its rows are nodes or pods.
 
 use std::fmt::Write as _;
+use std::sync::LazyLock;
 
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
-    /// The name of a node or pod.
-    Name,
-    /// Thousandths of a CPU.
-    CpuMilli,
-    /// CPUs.
-    CpuCount,
-    /// Mebibytes of memory.
-    MemoryMib,
-    /// How many GPUs.
-    GpuCount,
-    /// Thousandths of each GPU.
-    GpuMilli,
-    /// The model of a node's GPUs, or those that a pod can use, with `|` between them.
-    GpuModel,
-    /// The class of service.
-    Qos,
-    /// The phase of a pod when it was last seen.
-    Phase,
-    /// When a pod was created.
-    Created,
-    /// When a pod was bound to a node.
-    Scheduled,
-    /// When a pod was deleted.
-    Deleted,
-}
+use super::mapping::{Mapping, Origin, Role, Source, Subject, Table};
 
-/// What a row is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Subject {
-    /// A node.
-    Node,
-    /// A pod.
-    Pod,
-}
-
-/// What the times of a table are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Times {
-    /// Counted from a zero that is not told.
-    Counted {
-        /// How many nanoseconds one unit is.
-        unit: i64,
-        /// The unit in words.
-        name: &'static str,
-    },
-    /// Dates and times of day without a time zone, such as `2020-04-01 00:04:09`.
-    Calendar,
-}
-
-/// A kind of file.
-#[derive(Debug)]
-pub(super) struct Table {
-    /// The data set.
-    pub(super) family: &'static str,
-    pub(super) subject: Subject,
-    pub(super) times: Times,
-    columns: &'static [(&'static str, Column)],
-    /// Columns that only some files of the kind have.
-    optional: &'static [(&'static str, Column)],
-}
-
-const SECONDS: Times = Times::Counted {
-    unit: 1_000_000_000,
-    name: "seconds",
-};
-
-const TABLES: [Table; 3] = [
-    Table {
-        family: "Alibaba cluster-trace-gpu-v2023 (openb)",
-        subject: Subject::Node,
-        times: SECONDS,
-        columns: &[
-            ("sn", Column::Name),
-            ("cpu_milli", Column::CpuMilli),
-            ("memory_mib", Column::MemoryMib),
-            ("gpu", Column::GpuCount),
-        ],
-        optional: &[("model", Column::GpuModel)],
-    },
-    Table {
-        family: "Alibaba cluster-trace-gpu-v2023 (openb)",
-        subject: Subject::Pod,
-        times: SECONDS,
-        columns: &[
-            ("name", Column::Name),
-            ("cpu_milli", Column::CpuMilli),
-            ("memory_mib", Column::MemoryMib),
-            ("num_gpu", Column::GpuCount),
-            ("gpu_milli", Column::GpuMilli),
-            ("creation_time", Column::Created),
-        ],
-        optional: &[
-            ("gpu_spec", Column::GpuModel),
-            ("qos", Column::Qos),
-            ("pod_phase", Column::Phase),
-            ("deletion_time", Column::Deleted),
-            ("scheduled_time", Column::Scheduled),
-        ],
-    },
-    Table {
-        family: "SenseTime Helios",
-        subject: Subject::Pod,
-        times: Times::Calendar,
-        columns: &[
-            ("job_id", Column::Name),
-            ("gpu_num", Column::GpuCount),
-            ("cpu_num", Column::CpuCount),
-            ("state", Column::Phase),
-            ("submit_time", Column::Created),
-            ("start_time", Column::Scheduled),
-            ("end_time", Column::Deleted),
-        ],
-        optional: &[],
-    },
+const SHIPPED: [(&str, &str); 2] = [
+    ("openb.yaml", include_str!("mappings/openb.yaml")),
+    ("helios.yaml", include_str!("mappings/helios.yaml")),
 ];
+
+/// Returns the mappings that kymo has.
+pub(super) fn shipped() -> &'static [Mapping] {
+    // A test reads all of them.
+    static MAPPINGS: LazyLock<Vec<Mapping>> = LazyLock::new(|| {
+        let read = SHIPPED.iter();
+        read.filter_map(|(name, text)| Mapping::parse(name, text).ok())
+            .collect()
+    });
+    &MAPPINGS
+}
 
 /// A table, and where its columns stand in a file.
 #[derive(Debug)]
-pub(super) struct Layout {
-    pub(super) table: &'static Table,
-    /// Column, its title and its place.
-    places: Vec<(Column, &'static str, usize)>,
+pub(super) struct Layout<'a> {
+    pub(super) mapping: &'a Mapping,
+    pub(super) table: &'a Table,
+    /// What a column is, and its place.
+    places: Vec<(Role, usize)>,
     /// Titles that the table does not have.
     pub(super) unknown: Vec<String>,
 }
 
-impl Layout {
+impl<'a> Layout<'a> {
     /// Finds the table of a file by its first line.
-    pub(super) fn of(titles: &[&str]) -> Option<Self> {
-        let position = |title: &str| titles.iter().position(|found| *found == title);
-        let fits = |table: &&Table| {
-            let mut needed = table.columns.iter();
-            needed.all(|(title, _)| position(title).is_some())
+    pub(super) fn of(mappings: &'a [Mapping], titles: &[&str]) -> Option<Self> {
+        let needed = |table: &Table| {
+            let columns = table.columns();
+            columns.filter(|(_, is_optional)| !is_optional).count()
         };
-        let table = TABLES
+        let (mapping, table) = mappings
             .iter()
-            .filter(fits)
-            .max_by_key(|table| table.columns.len())?;
-        let known = table.columns.iter().chain(table.optional);
-        let places: Vec<_> = known
-            .filter_map(|(title, column)| Some((*column, *title, position(title)?)))
+            .flat_map(|mapping| mapping.tables.iter().map(move |table| (mapping, table)))
+            .filter(|(_, table)| lacks(table, titles).is_empty())
+            .max_by_key(|(_, table)| needed(table))?;
+        let place = |source: &Source| match &source.from {
+            Origin::Column { title, .. } => titles.iter().position(|found| found == title),
+            Origin::Value(_) => None,
+        };
+        let sources = table.sources.iter();
+        let places: Vec<_> = sources
+            .filter_map(|source| Some((source.role, place(source)?)))
             .collect();
-        let is_unknown = |at: &usize| !places.iter().any(|(_, _, place)| place == at);
+        let is_unknown = |at: &usize| !places.iter().any(|(_, place)| place == at);
         let unknown = titles.iter().enumerate().filter(|(at, _)| is_unknown(at));
         Some(Self {
+            mapping,
             table,
             unknown: unknown.map(|(_, title)| (*title).to_owned()).collect(),
             places,
         })
     }
 
-    /// Returns the title and the place of a column, if the file has it.
-    pub(super) fn place(&self, column: Column) -> Option<(&'static str, usize)> {
-        let place = self.places.iter().find(|(found, _, _)| *found == column)?;
-        Some((place.1, place.2))
+    /// Returns the place of a column, if the file has it.
+    pub(super) fn place(&self, role: Role) -> Option<usize> {
+        let place = self.places.iter().find(|(found, _)| *found == role)?;
+        Some(place.1)
     }
 }
 
+/// Returns the columns of a table that a file would have to have.
+pub(super) fn lacks<'a>(table: &'a Table, titles: &[&str]) -> Vec<&'a str> {
+    table
+        .columns()
+        .filter(|(title, is_optional)| !is_optional && !titles.contains(title))
+        .map(|(title, _)| title)
+        .collect()
+}
+
 /// Lists what is known, for people.
-pub(super) fn known() -> String {
+pub(super) fn known(mappings: &[Mapping]) -> String {
     let mut text = String::new();
-    for table in &TABLES {
-        let subject = match table.subject {
-            Subject::Node => "nodes",
-            Subject::Pod => "pods",
-        };
-        let separator = if text.is_empty() { "" } else { "; " };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{separator}{subject} of {}: ", table.family);
-        let titles: Vec<&str> = table.columns.iter().map(|(title, _)| *title).collect();
-        text.push_str(&titles.join(", "));
-        for (title, _) in table.optional {
-            let _ = write!(text, ", ({title})");
+    for mapping in mappings {
+        for table in &mapping.tables {
+            let separator = if text.is_empty() { "" } else { "; " };
+            let subject = plural(table.subject);
+            // Writing to a string does not fail.
+            let _ = write!(text, "{separator}{subject} of {}: ", mapping.name);
+            let titles: Vec<String> = table
+                .columns()
+                .map(|(title, is_optional)| {
+                    if is_optional {
+                        format!("({title})")
+                    } else {
+                        title.to_owned()
+                    }
+                })
+                .collect();
+            text.push_str(&titles.join(", "));
         }
     }
     text
+}
+
+/// Returns the key of a table.
+pub(super) fn plural(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Node => "nodes",
+        Subject::Pod => "pods",
+    }
 }
 
 #[cfg(test)]
@@ -191,23 +118,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_shipped_mapping_can_be_read() {
+        for (name, text) in SHIPPED {
+            let read = Mapping::parse(name, text);
+            assert!(read.is_ok(), "{:?}", read.err());
+        }
+        assert_eq!(shipped().len(), SHIPPED.len());
+    }
+
+    #[test]
     fn a_table_is_known_by_its_columns_in_any_order() {
         let titles = ["gpu", "extra", "memory_mib", "sn", "cpu_milli"];
-        let layout = Layout::of(&titles).unwrap();
+        let layout = Layout::of(shipped(), &titles).unwrap();
         assert_eq!(layout.table.subject, Subject::Node);
-        assert_eq!(layout.place(Column::Name), Some(("sn", 3)));
-        assert_eq!(layout.place(Column::GpuModel), None);
+        assert_eq!(layout.place(Role::Name), Some(3));
+        assert_eq!(layout.place(Role::GpuModel), None);
         assert_eq!(layout.unknown, ["extra"]);
-        assert!(Layout::of(&["sn", "cpu_milli"]).is_none());
-        assert!(Layout::of(&[]).is_none());
+        assert!(Layout::of(shipped(), &["sn", "cpu_milli"]).is_none());
+        assert!(Layout::of(shipped(), &[]).is_none());
     }
 
     #[test]
     fn what_is_known_is_listed_with_what_may_be_missing() {
-        let known = known();
+        let known = known(shipped());
         assert!(known.starts_with("nodes of Alibaba"), "{known}");
         assert!(known.contains("sn, cpu_milli, memory_mib, gpu, (model); pods of"));
-        assert!(known.contains("(deletion_time), (scheduled_time); pods of SenseTime Helios: "));
-        assert!(known.ends_with("submit_time, start_time, end_time"));
+        assert!(known.contains("(scheduled_time), (deletion_time); pods of SenseTime Helios: "));
+        assert!(known.ends_with("state, start_time, end_time"), "{known}");
     }
 }

@@ -406,3 +406,142 @@ fn jobs_of_a_calendar_need_no_start_and_ask_for_whole_gpus() {
     assert!(lost(&report, Loss::ReceiveTimes, "without a time zone") > 0);
     assert!(lost(&report, Loss::Fields, "`vc`") > 0);
 }
+
+fn own() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/workload-csv-own")
+}
+
+#[test]
+fn a_mapping_says_what_the_columns_of_other_tables_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = options(folder.path(), own());
+    options.missing_times = MissingTimes::Refuse;
+    options.mapping = Some(own().join("mapping.yaml"));
+    let report = run(&options).unwrap();
+    assert_eq!(kymo_store::check(&options.output).unwrap().findings, []);
+    let trace = Trace::open(&options.output).unwrap();
+    let mut rows: Vec<_> = trace.rows().unwrap().map(Result::unwrap).collect();
+    rows.sort_by_key(|row| row.seq);
+    let told: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let ts = row.event.ts.to_string();
+            let time = ts
+                .trim_start_matches("2023-11-14T")
+                .trim_end_matches("000000Z");
+            let phase = body(&row.event)["status"]["phase"].clone();
+            let name = &row.event.key.name;
+            format!("{time} {name} {}", phase.as_str().unwrap_or("-"))
+        })
+        .collect();
+    // Nodes are listed with the first pod: times are dates.
+    assert_eq!(
+        told,
+        [
+            "22:13:20.500 m-1 -",
+            "22:13:20.500 m-2 -",
+            "22:13:20.500 t-1 Pending",
+            "22:13:22.000 t-1 Running",
+            "22:13:30.000 t-2 Pending",
+            "22:13:31.000 t-2 Running",
+            "22:13:40.000 t-3 Pending",
+            "22:13:50.000 t-3 Running",
+            "22:14:00.000 t-4 Pending",
+            "22:14:20.000 t-1 Succeeded",
+            "22:14:50.000 t-2 Failed",
+        ]
+    );
+    let capacity = json!({"cpu": "32", "memory": "128Gi", "nvidia.com/gpu": "4"});
+    assert_eq!(body(&rows[0].event)["status"]["capacity"], capacity);
+    let resources = |at: usize| body(&rows[at].event)["spec"]["containers"][0]["resources"].clone();
+    let requests = json!({"cpu": "1500m", "memory": "500000Ki", "nvidia.com/gpu": "1"});
+    assert_eq!(resources(2)["requests"], requests);
+    assert_eq!(resources(2)["limits"], json!({"nvidia.com/gpu": "1"}));
+    let requests = json!({"cpu": "333m", "memory": "64500000"});
+    assert_eq!(resources(4)["requests"], requests);
+    assert_eq!(body(&rows[2].event)["status"]["qosClass"], "Burstable");
+    assert_eq!(report.unreadable, 0);
+    assert_eq!(
+        lost(&report, Loss::ReceiveTimes, "milliseconds since 1970"),
+        11
+    );
+    assert_eq!(lost(&report, Loss::Fields, "`zone`"), 2);
+}
+
+#[test]
+fn a_mapping_tells_the_zero_or_wants_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nodes.csv");
+    fs::write(&path, "host\na\n").unwrap();
+    let mapping = folder.path().join("mapping.yaml");
+    for (times, start, expected) in [
+        ("{unit: min, zero: start}", true, Some(START)),
+        ("{unit: min, zero: start}", false, None),
+        (
+            "{unit: s, zero: 2020-01-01T00:00:00Z}",
+            true,
+            Some("2020-01-01T00:00:00Z"),
+        ),
+        (
+            "{unit: s, zero: 2020-01-01T00:00:00Z}",
+            false,
+            Some("2020-01-01T00:00:00Z"),
+        ),
+        // Nodes alone have no date.
+        ("{calendar: '%Y-%m-%d'}", true, Some(START)),
+        ("{calendar: '%Y-%m-%d'}", false, None),
+        ("{unit: s, zero: epoch}", false, None),
+    ] {
+        let text = format!("name: x\ntimes: {times}\nnodes: {{name: {{column: host}}}}\n");
+        fs::write(&mapping, text).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let mut options = options(out.path(), path.clone());
+        options.mapping = Some(mapping.clone());
+        if !start {
+            options.missing_times = MissingTimes::Refuse;
+        }
+        match (run(&options), expected) {
+            (Ok(report), Some(expected)) => {
+                let (first, _) = report.time_span.unwrap();
+                assert_eq!(first, expected.parse().unwrap(), "{times}");
+            }
+            (Err(error), None) => assert!(matches!(error, Error::NoTime { .. }), "{error}"),
+            (result, _) => panic!("{times}: {:?}", result.err()),
+        }
+    }
+}
+
+#[test]
+fn a_file_that_lacks_columns_of_the_mapping_is_told_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tasks.csv");
+    fs::write(&path, "task,cpu_percent,status,begun\nt,1,done,5\n").unwrap();
+    let mut options = options(folder.path(), path);
+    options.mapping = Some(own().join("mapping.yaml"));
+    let error = run(&options).unwrap_err();
+    assert!(error.is_bad_request());
+    let text = error.to_string();
+    assert!(
+        text.ends_with(
+            "it lacks `machine_id`, `cores`, `mem_gb` for `nodes`, \
+             and `submitted`, `mem_mb`, `gpu` for `pods`"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("tasks.csv`, line 1: "), "{text}");
+}
+
+#[test]
+fn the_schema_of_mappings_is_the_one_that_is_shipped() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schema/workload-mapping.json");
+    let schema = kymo_interop::workload_mapping_schema();
+    let expected = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("KYMO_WRITE_DOCS").is_some() {
+        fs::write(&path, &expected).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "schema/workload-mapping.json is out of date: run this test with KYMO_WRITE_DOCS=1"
+    );
+}
