@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::Arc;
 
 use kymo_model::{Event, Rv, Timestamp};
@@ -27,6 +28,14 @@ pub(crate) struct Draft {
     parsed: Option<Value>,
     /// The body, if it is not put together; the event has none then.
     kept: Option<Kept>,
+    /// What is done to the object when it is first asked for.
+    rework: Option<Arc<dyn Rework>>,
+}
+
+/// A change of an object that waits until the row leaves, so that many rows can wait in little memory.
+pub(crate) trait Rework: fmt::Debug + Send + Sync {
+    /// Changes the object.
+    fn rework(&self, object: &mut Value);
 }
 
 impl Draft {
@@ -41,6 +50,7 @@ impl Draft {
             original: None,
             parsed: None,
             kept,
+            rework: None,
         }
     }
 
@@ -61,9 +71,17 @@ impl Draft {
         Ok(())
     }
 
+    /// Lets a change be made when the object is first asked for; it stands in for one that waits.
+    pub(crate) fn rework(&mut self, rework: Arc<dyn Rework>) {
+        self.rework = Some(rework);
+    }
+
     /// Lets a change be made when the body is put together, or without that. `false` if it cannot
     /// wait.
     pub(crate) fn revise(&mut self, revision: &Arc<dyn Revision>, cache: &mut Revised) -> bool {
+        if self.rework.is_some() {
+            return false;
+        }
         let Some(kept) = &mut self.kept else {
             return false;
         };
@@ -98,11 +116,19 @@ impl Draft {
             })?;
             self.parsed = Some(parsed);
         }
+        if let Some(rework) = self.rework.take()
+            && let Some(object) = &mut self.parsed
+        {
+            rework.rework(object);
+        }
         Ok(self.parsed.as_mut())
     }
 
     /// Returns the object as text to change; `None` where the event has none.
     pub(crate) fn text(&mut self) -> Result<Option<&Arc<[u8]>>, Error> {
+        if self.rework.is_some() {
+            self.object()?;
+        }
         self.unpack()?;
         if let Some(parsed) = self.parsed.take() {
             let text = serde_json::to_vec(&parsed).map_err(|source| Error::Object {
@@ -119,6 +145,7 @@ impl Draft {
     pub(crate) fn set_text(&mut self, text: Vec<u8>) {
         self.parsed = None;
         self.kept = None;
+        self.rework = None;
         self.event.body = Some(Arc::from(text));
     }
 
@@ -126,7 +153,8 @@ impl Draft {
     pub(crate) fn set_version(&mut self, version: Option<Rv>) -> Result<(), Error> {
         let own = self.event.rv.take();
         let text = version.as_ref().map(|version| version.as_str().to_owned());
-        if let Some(kept) = &mut self.kept
+        if self.rework.is_none()
+            && let Some(kept) = &mut self.kept
             && kept.set_version(version.clone())
         {
             self.event.rv = own.and(version);
@@ -152,6 +180,9 @@ impl Draft {
 
     /// Ends the way: the row gets its number. A body that was not asked for stays as it is held.
     pub(crate) fn into_kept(mut self, seq: u64) -> Result<KeptRow, Error> {
+        if self.rework.is_some() {
+            self.object()?;
+        }
         let kept = self.kept.take();
         Ok(KeptRow {
             row: self.into_row(seq)?,

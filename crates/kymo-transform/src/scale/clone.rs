@@ -75,7 +75,7 @@ pub(crate) fn event_uid(clone: &Clone, event: &str) -> String {
 }
 
 /// Replaces words wherever they stand by themselves: not inside of longer words.
-fn replaced(text: &[u8], words: &[(String, String)]) -> Vec<u8> {
+pub(super) fn replaced(text: &[u8], words: &[(String, String)]) -> Vec<u8> {
     let mut text = Cow::Borrowed(text);
     for (old, new) in words {
         if old.is_empty() || old == new {

@@ -6,6 +6,7 @@ use kymo_query::{QuerySession, Span};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::backends::{self, Controller, Listing};
 use super::clone::Clone;
 use super::counts::{Change, Desired, Surplus};
 use super::life::{Life, lives};
@@ -24,6 +25,8 @@ pub(crate) struct Fleet {
     pub(super) owners: Vec<Owner>,
     /// What numbered pods have for themselves: copies by number.
     pub(super) claims: BTreeMap<u64, Vec<Renaming>>,
+    /// The slices and Endpoints that they are in.
+    pub(super) listings: Vec<Listing>,
     pub(super) feeds: Arc<BTreeMap<FeedId, Feed>>,
     /// What objects are to the workload, by uid.
     pub(super) roles: HashMap<String, Role>,
@@ -62,6 +65,8 @@ pub(super) enum Role {
     Owner(usize),
     /// A claim of a numbered pod, its volume, or an Event about it.
     Claim(u64),
+    /// An `EndpointSlice` or Endpoints.
+    Listing(usize),
 }
 
 /// What a script asks for.
@@ -198,6 +203,7 @@ pub(crate) async fn plan(
         });
     }
     add_events(&mut fleet, workload, session).await?;
+    add_listings(&mut fleet, order, &lives, span, session).await?;
     add_owners(&mut fleet, &owners, &lives, ratio, span);
     for owner in &mut fleet.owners {
         owner.kind = kind;
@@ -453,6 +459,40 @@ async fn add_events(
         Ok(())
     })
     .await
+}
+
+/// Finds what lists the pods behind Services, and what becomes of it.
+async fn add_listings(
+    fleet: &mut Fleet,
+    order: &Order<'_>,
+    lives: &[Life],
+    span: Span,
+    session: &QuerySession,
+) -> Result<(), Error> {
+    let places = lives.iter().enumerate();
+    let places = places.map(|(place, life)| (life.uid(), place)).collect();
+    let mut listings = backends::read(order.workload, &fleet.pods, &places, session).await?;
+    let sql = format!(
+        "SELECT DISTINCT name FROM events WHERE resource = 'endpointslices' AND namespace = {}",
+        literal(&order.workload.namespace)
+    );
+    let taken = strings(session, &sql).await?.into_iter().collect();
+    let mut names = Names::new(taken, HashSet::new());
+    let mut random = ChaCha8Rng::seed_from_u64(order.seed);
+    for (index, listing) in listings.iter_mut().enumerate() {
+        let name = |listing: &Listing| {
+            let number = listing.sheets() as u64;
+            let uid = names::uid(order.label, &listing.uid, number);
+            (names.sibling(listing.name(), &mut random), uid)
+        };
+        Controller::new(listing, name).follow(&fleet.pods, span.end.0);
+        fleet.named += listing.rows();
+        fleet
+            .roles
+            .insert(listing.uid.clone(), Role::Listing(index));
+    }
+    fleet.listings = listings;
+    Ok(())
 }
 
 fn add_owners(fleet: &mut Fleet, owners: &Owners, lives: &[Life], ratio: Ratio, span: Span) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use kymo_model::{Certainty, EventType, Timestamp};
 use serde_json::{Map, Value};
 
+use super::backends::Walk;
 use super::clone::event_uid;
 use super::counts::{get, set};
 use super::fleet::{Fleet, Kind, Owner, Pod, Role};
@@ -16,6 +17,8 @@ pub(crate) struct ScaleStep {
     /// The last recorded row of an owner, while it is there.
     last: Option<(usize, Draft)>,
     next_report: usize,
+    /// What lists the pods behind a Service, while it is there.
+    walk: Walk,
 }
 
 impl ScaleStep {
@@ -24,6 +27,7 @@ impl ScaleStep {
             fleet,
             last: None,
             next_report: 0,
+            walk: Walk::default(),
         }
     }
 
@@ -53,6 +57,7 @@ impl ScaleStep {
                     copies(pod, draft, out, event_uid)?;
                 }
             }
+            Some(Role::Listing(index)) => self.walk.row(&fleet, *index, draft, out),
             Some(Role::Owner(index)) => {
                 if let Some(owner) = fleet.owners.get(*index) {
                     self.reports(Some(draft.event.ts), out)?;
@@ -70,6 +75,7 @@ impl ScaleStep {
 
     pub(crate) fn end_of_object(&mut self, out: &mut Vec<Draft>) -> Result<(), Error> {
         self.reports(None, out)?;
+        self.walk.end(&self.fleet, out);
         self.last = None;
         self.next_report = 0;
         Ok(())

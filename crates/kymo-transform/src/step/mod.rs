@@ -116,6 +116,7 @@ impl Chain {
         let renames = self.steps.iter().any(|step| matches!(step, Step::Scale(_)));
         if renames {
             &[
+                "endpointslices",
                 "events",
                 "persistentvolumeclaims",
                 "persistentvolumes",

@@ -7,6 +7,7 @@
 )]
 
 mod anonymize;
+mod backends;
 mod cluster;
 mod cookbook;
 mod copies;

@@ -17,9 +17,24 @@ use tempfile::TempDir;
 const BEGIN: i64 = 1_795_219_200_000_000_000;
 
 /// Kind, group, version, plural and whether it lives in namespaces.
-const KINDS: [(&str, &str, &str, &str, bool); 10] = [
+const KINDS: [(&str, &str, &str, &str, bool); 15] = [
     ("DaemonSet", "apps", "v1", "daemonsets", true),
+    (
+        "EndpointSlice",
+        "discovery.k8s.io",
+        "v1",
+        "endpointslices",
+        true,
+    ),
+    ("Endpoints", "", "v1", "endpoints", true),
     ("Event", "", "v1", "events", true),
+    (
+        "HorizontalPodAutoscaler",
+        "autoscaling",
+        "v2",
+        "horizontalpodautoscalers",
+        true,
+    ),
     ("Job", "batch", "v1", "jobs", true),
     ("Lease", "coordination.k8s.io", "v1", "leases", true),
     ("Namespace", "", "v1", "namespaces", false),
@@ -33,6 +48,14 @@ const KINDS: [(&str, &str, &str, &str, bool); 10] = [
         true,
     ),
     ("Pod", "", "v1", "pods", true),
+    (
+        "PodDisruptionBudget",
+        "policy",
+        "v1",
+        "poddisruptionbudgets",
+        true,
+    ),
+    ("Service", "", "v1", "services", true),
     ("StatefulSet", "apps", "v1", "statefulsets", true),
 ];
 
