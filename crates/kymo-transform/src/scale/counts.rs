@@ -2,7 +2,7 @@ use kymo_model::Timestamp;
 use serde_json::{Map, Value};
 
 /// How long a controller waits for more before it writes a status, in nanoseconds.
-const REPORT_AFTER: i64 = 200_000_000;
+pub(super) const REPORT_AFTER: i64 = 200_000_000;
 
 /// What changes in the number of pods at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +45,17 @@ impl Surplus {
         step.map_or((0, 0), |(_, replicas, ready)| (*replicas, *ready))
     }
 
-    /// Returns when a controller would write a status because of the changes.
-    pub(crate) fn reports(&self, until: Timestamp) -> Vec<Timestamp> {
+    /// Tells whether there are never more or fewer.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Returns when a controller that waits so long would write a status because of the changes.
+    pub(crate) fn reports(&self, after: i64, until: Timestamp) -> Vec<Timestamp> {
         let mut reports: Vec<Timestamp> = Vec::new();
         for (ts, ..) in &self.steps {
             if reports.last().is_none_or(|last| last.0 < *ts) {
-                reports.push(Timestamp(ts.saturating_add(REPORT_AFTER)));
+                reports.push(Timestamp(ts.saturating_add(after)));
             }
         }
         reports.retain(|report| *report <= until);
@@ -121,7 +126,7 @@ mod tests {
         assert_eq!(surplus.at(Timestamp(500_000_000)), (2, 2));
         assert_eq!(surplus.at(Timestamp(900_000_000)), (0, 0));
         assert_eq!(
-            surplus.reports(Timestamp(i64::MAX)),
+            surplus.reports(REPORT_AFTER, Timestamp(i64::MAX)),
             [Timestamp(200_000_010), Timestamp(1_100_000_000)]
         );
     }

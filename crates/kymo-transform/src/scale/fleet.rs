@@ -8,7 +8,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::backends::{self, Controller, Listing};
 use super::clone::Clone;
-use super::counts::{Change, Desired, Surplus};
+use super::counts::{Change, Desired, REPORT_AFTER, Surplus};
+use super::followers::add_followers;
 use super::life::{Life, lives};
 use super::names::{self, Names};
 use super::ordinals::{Ordinals, ordinal};
@@ -23,6 +24,8 @@ use crate::rows::{each_batch, literal, numbers, texts};
 pub(crate) struct Fleet {
     pub(super) pods: Vec<Pod>,
     pub(super) owners: Vec<Owner>,
+    /// What all objects of the workload's name count together.
+    pub(super) total: Owner,
     /// What numbered pods have for themselves: copies by number.
     pub(super) claims: BTreeMap<u64, Vec<Renaming>>,
     /// The slices and Endpoints that they are in.
@@ -41,7 +44,7 @@ pub(super) struct Pod {
     pub(super) clones: Vec<Clone>,
 }
 
-/// An object that counts pods: the workload, or a `ReplicaSet` of it.
+/// An object that counts pods: the workload, a `ReplicaSet` of it, or what follows it.
 #[derive(Debug, Default)]
 pub(super) struct Owner {
     /// How many pods there are more than recorded.
@@ -49,6 +52,8 @@ pub(super) struct Owner {
     /// Of a Deployment: from when which of its `ReplicaSets` is the new one.
     pub(super) newest: Option<Vec<(i64, usize)>>,
     pub(super) desired: Desired,
+    /// How many more are asked for.
+    pub(super) scale: Surplus,
     /// When it is seen to write its status besides what was recorded.
     pub(super) reports: Vec<Timestamp>,
     pub(super) ratio: Option<Ratio>,
@@ -95,6 +100,10 @@ pub(super) enum Kind {
     Numbered,
     /// Of a Job: until so many have succeeded.
     Job,
+    /// By a `PodDisruptionBudget`.
+    Budget,
+    /// By a `HorizontalPodAutoscaler`.
+    Autoscaler,
 }
 
 impl Kind {
@@ -154,12 +163,12 @@ pub(crate) async fn plan(
             refuse_indexed(workload, session).await?;
             None
         }
-        Kind::Replicas => None,
+        _ => None,
     };
     let slots = match kind {
-        Kind::Replicas => slots(&lives),
         Kind::Numbered => lives.iter().map(|life| ordinal(&life.name)).collect(),
         Kind::Job => in_turn(&lives),
+        _ => slots(&lives),
     };
     let copies_of = |slot: u64| match &ordinals {
         Some(ordinals) => ordinals.copies(slot),
@@ -208,6 +217,7 @@ pub(crate) async fn plan(
     for owner in &mut fleet.owners {
         owner.kind = kind;
     }
+    add_followers(&mut fleet, workload, &lives, span, session).await?;
     if let Some(ordinals) = &ordinals {
         let kinds = Kinds::of(order.feeds);
         let (owned, claims) = ordinals
@@ -412,7 +422,7 @@ async fn unknown(workload: &Workload, session: &QuerySession) -> Result<Error, E
     ))
 }
 
-async fn strings(session: &QuerySession, sql: &str) -> Result<Vec<String>, Error> {
+pub(super) async fn strings(session: &QuerySession, sql: &str) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     each_batch(session, sql, |batch| {
         found.extend(texts(batch, 0)?.iter().flatten().map(str::to_owned));
@@ -540,11 +550,13 @@ fn add_owners(fleet: &mut Fleet, owners: &Owners, lives: &[Life], ratio: Ratio, 
             .filter(|(_, owner, ..)| *owner == index)
             .filter_map(|(ts, _, replicas, _)| replicas.map(|count| (*ts, count)))
             .collect();
+        let desired = desired(&history, &owned, ratio, span);
         let owner = Owner {
-            reports: surplus.reports(span.end),
+            reports: surplus.reports(REPORT_AFTER, span.end),
             surplus,
             newest: has_sets.then(|| newest(owners)),
-            desired: desired(&history, &owned, ratio, span),
+            scale: scale(&history, &desired, ratio),
+            desired,
             ratio: Some(ratio),
             kind: Kind::default(),
             ended: Surplus::of(ends.iter().copied()),
@@ -555,6 +567,44 @@ fn add_owners(fleet: &mut Fleet, owners: &Owners, lives: &[Life], ratio: Ratio, 
         fleet.named += history.len() as u64;
         fleet.owners.push(owner);
     }
+    let owned: Vec<(&Life, u64)> = lives
+        .iter()
+        .zip(&fleet.pods)
+        .map(|(life, pod)| (life, u64::from(pod.stays) + pod.clones.len() as u64))
+        .collect();
+    let history: Vec<(i64, u64)> = owners
+        .history
+        .iter()
+        .filter(|(_, owner, ..)| owners.is_workload(*owner))
+        .filter_map(|(ts, _, replicas, _)| replicas.map(|count| (*ts, count)))
+        .collect();
+    let desired = desired(&history, &owned, ratio, span);
+    fleet.total = Owner {
+        surplus: Surplus::of(changes),
+        scale: scale(&history, &desired, ratio),
+        desired,
+        ratio: Some(ratio),
+        ..Owner::default()
+    };
+}
+
+/// Returns how many pods more than recorded are asked for, over time.
+fn scale(history: &[(i64, u64)], desired: &Desired, ratio: Ratio) -> Surplus {
+    let mut last = 0;
+    let changes = history.iter().map(|(ts, count)| {
+        let becomes = desired.at(Timestamp(*ts), *count);
+        let becomes = becomes.unwrap_or_else(|| ratio.of(*count));
+        let more = i64::try_from(becomes).unwrap_or(i64::MAX);
+        let more = more.saturating_sub_unsigned(*count);
+        let replicas = more - std::mem::replace(&mut last, more);
+        Change {
+            ts: *ts,
+            owner: 0,
+            replicas,
+            ready: 0,
+        }
+    });
+    Surplus::of(changes)
 }
 
 /// Finds from when which `ReplicaSet` has the highest revision.

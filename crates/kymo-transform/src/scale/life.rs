@@ -24,6 +24,8 @@ pub(crate) struct Life {
     ready: Vec<i64>,
     /// From when its owner does not count it: it ends, has ended, or is gone.
     pub(super) inactive: Option<i64>,
+    /// When it was deleted.
+    gone: Option<i64>,
     /// When it ended by itself, and whether it succeeded.
     pub(super) ended: Option<(i64, bool)>,
 }
@@ -66,6 +68,21 @@ impl Life {
             changes.push(change(moved(inactive), -1, -i64::from(is_ready)));
         }
         changes.into_iter()
+    }
+
+    /// Returns what those count who see it until it is gone, with times moved.
+    pub(super) fn standing(&self, moved: impl Fn(i64) -> i64) -> impl Iterator<Item = Change> {
+        let gone = self.gone.map(|gone| Change {
+            ts: moved(gone),
+            owner: self.owner,
+            replicas: -1,
+            ready: 0,
+        });
+        let changes = self.changes(moved).map(|change| Change {
+            replicas: change.replicas.max(0),
+            ..change
+        });
+        changes.chain(gone)
     }
 
     /// Returns how many pods have succeeded (in place of replicas) and failed (in place of ready).
@@ -165,7 +182,11 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
                 life.ended.get_or_insert((ts, succeeded));
             }
             let is_going = deleted.get(row).copied().flatten().is_some();
-            if has_ended || is_going || text(&types).as_deref() == Some("DELETED") {
+            let is_gone = text(&types).as_deref() == Some("DELETED");
+            if is_gone {
+                life.gone.get_or_insert(ts);
+            }
+            if has_ended || is_going || is_gone {
                 life.inactive.get_or_insert(ts);
             }
         }

@@ -9,6 +9,7 @@ mod backends;
 mod clone;
 mod counts;
 mod fleet;
+mod followers;
 mod life;
 mod names;
 mod ordinals;

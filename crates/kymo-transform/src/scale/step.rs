@@ -7,6 +7,7 @@ use super::backends::Walk;
 use super::clone::event_uid;
 use super::counts::{get, set};
 use super::fleet::{Fleet, Kind, Owner, Pod, Role};
+use super::followers::Allowed;
 use crate::Error;
 use crate::draft::Draft;
 
@@ -17,6 +18,8 @@ pub(crate) struct ScaleStep {
     /// The last recorded row of an owner, while it is there.
     last: Option<(usize, Draft)>,
     next_report: usize,
+    /// What the last version of a budget says.
+    allowed: Option<Allowed>,
     /// What lists the pods behind a Service, while it is there.
     walk: Walk,
 }
@@ -27,6 +30,7 @@ impl ScaleStep {
             fleet,
             last: None,
             next_report: 0,
+            allowed: None,
             walk: Walk::default(),
         }
     }
@@ -66,7 +70,7 @@ impl ScaleStep {
                         EventType::Deleted | EventType::Unreadable
                     );
                     self.last = is_there.then(|| (*index, draft.clone()));
-                    out.push(fleet.counted(owner, draft)?);
+                    out.push(fleet.counted(owner, draft, &mut self.allowed)?);
                 }
             }
         }
@@ -77,6 +81,7 @@ impl ScaleStep {
         self.reports(None, out)?;
         self.walk.end(&self.fleet, out);
         self.last = None;
+        self.allowed = None;
         self.next_report = 0;
         Ok(())
     }
@@ -105,7 +110,7 @@ impl ScaleStep {
             event.event_type = EventType::Modified;
             event.certainty = Certainty::Inferred;
             event.request = None;
-            out.push(fleet.counted(owner, draft)?);
+            out.push(fleet.counted(owner, draft, &mut self.allowed)?);
         }
         Ok(())
     }
@@ -129,7 +134,12 @@ fn copies(
 
 impl Fleet {
     /// Sets what an owner asks for and counts.
-    fn counted(&self, owner: &Owner, mut draft: Draft) -> Result<Draft, Error> {
+    fn counted(
+        &self,
+        owner: &Owner,
+        mut draft: Draft,
+        allowed: &mut Option<Allowed>,
+    ) -> Result<Draft, Error> {
         let ts = draft.event.ts;
         let (replicas, ready) = owner.surplus.at(ts);
         let updated = owner.newest.as_ref().map(|newest| {
@@ -141,9 +151,20 @@ impl Fleet {
         let Some(Value::Object(object)) = draft.object()? else {
             return Ok(draft);
         };
-        if owner.kind == Kind::Job {
-            owner.job(object, ts);
-            return Ok(draft);
+        match owner.kind {
+            Kind::Job => {
+                owner.job(object, ts);
+                return Ok(draft);
+            }
+            Kind::Budget => {
+                owner.budget(object, ts, allowed);
+                return Ok(draft);
+            }
+            Kind::Autoscaler => {
+                owner.autoscaler(object, ts);
+                return Ok(draft);
+            }
+            Kind::Replicas | Kind::Numbered => {}
         }
         if let Some(Value::Object(spec)) = object.get_mut("spec")
             && let Some(recorded) = spec.get("replicas").and_then(Value::as_u64)

@@ -55,7 +55,7 @@ fn what_leaves_is_in_no_list_and_leaves_no_version_behind() {
     assert_eq!(violations(&made.path), [""; 0]);
     assert_eq!(ask(&made.path, AT_REST), ["4 | 4 | 0 | 4 | 0"]);
     assert_eq!(generations(&made.path), [""; 0]);
-    let slices = |path| rows(path).into_iter().filter(|row| is_slice(row)).count();
+    let slices = |path| rows(path).into_iter().filter(is_slice).count();
     let (before, after) = (slices(&rollout()), slices(&made.path));
     assert!(after > 10 && after < before, "{after} of {before}");
 }

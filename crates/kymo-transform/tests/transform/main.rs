@@ -12,6 +12,7 @@ mod cluster;
 mod cookbook;
 mod copies;
 mod filters;
+mod followers;
 mod inserts;
 mod laws;
 mod merge;

@@ -16,3 +16,4 @@ pub(super) use controller::Controller;
 pub(super) use listing::Listing;
 pub(super) use read::read;
 pub(super) use walk::Walk;
+pub(super) use written::second;

@@ -50,8 +50,8 @@ pub(in crate::scale) async fn read(
             };
             if uids.value(row) != reader.present.uid {
                 reader.end();
-                reader.present.uid = uids.value(row).to_owned();
-                reader.present.name = names.value(row).to_owned();
+                uids.value(row).clone_into(&mut reader.present.uid);
+                names.value(row).clone_into(&mut reader.present.name);
                 if resources.value(row) == "endpoints" {
                     reader.present.form = Form::Endpoints;
                 }
@@ -146,7 +146,7 @@ impl Reader<'_> {
         };
         let mut count = 0;
         each_list(form, &mut object, |_, _, addresses| {
-            count += addresses.len()
+            count += addresses.len();
         });
         self.before.most = self.before.most.max(count);
         let is_first = self.present.rows.is_empty();

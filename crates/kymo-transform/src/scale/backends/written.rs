@@ -215,7 +215,7 @@ fn order_of(address: &Value) -> (&str, &str) {
 }
 
 /// Writes a time as objects do, in whole seconds.
-fn second(ts: i64) -> String {
+pub(in crate::scale) fn second(ts: i64) -> String {
     let time = chrono::DateTime::from_timestamp_nanos(ts);
     time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
