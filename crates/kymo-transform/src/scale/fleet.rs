@@ -10,6 +10,7 @@ use super::backends::{self, Controller, Listing};
 use super::clone::Clone;
 use super::counts::{Change, Desired, REPORT_AFTER, Surplus};
 use super::followers::add_followers;
+use super::indexes::{self, Done, Indexes};
 use super::life::{Life, lives};
 use super::names::{self, Names};
 use super::ordinals::{Ordinals, ordinal};
@@ -60,6 +61,8 @@ pub(super) struct Owner {
     pub(super) kind: Kind,
     /// How many pods more have succeeded and failed.
     pub(super) ended: Surplus,
+    /// Of an indexed Job: which indexes are done.
+    pub(super) done: Done,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,9 +162,11 @@ pub(crate) async fn plan(
     };
     let ordinals = match kind {
         Kind::Numbered => Some(Ordinals::of(workload, &lives, ratio, session).await?),
-        Kind::Job => {
-            refuse_indexed(workload, session).await?;
-            None
+        _ => None,
+    };
+    let indexes = match kind {
+        Kind::Job if is_indexed(workload, session).await? => {
+            Some(Indexes::of(&lives, |count| ratio.of_work(count)))
         }
         _ => None,
     };
@@ -170,12 +175,14 @@ pub(crate) async fn plan(
         Kind::Job => in_turn(&lives),
         _ => slots(&lives),
     };
-    let copies_of = |slot: u64| match &ordinals {
-        Some(ordinals) => ordinals.copies(slot),
-        None => ratio.copies(slot),
+    let copies_of = |life: &Life, slot: u64| match (&ordinals, indexes) {
+        (Some(ordinals), _) => ordinals.copies(slot),
+        (None, Some(indexes)) => life.index.map_or(1, |index| indexes.copies(index)),
+        (None, None) => ratio.copies(slot),
     };
+    let mut done: Vec<(i64, u64)> = Vec::new();
     for (index, (life, slot)) in lives.iter().zip(&slots).enumerate() {
-        let copies = copies_of(*slot);
+        let copies = copies_of(life, *slot);
         let siblings: Vec<&Life> = lives
             .iter()
             .filter(|other| other.owner == life.owner && other.start().is_some())
@@ -188,9 +195,19 @@ pub(crate) async fn plan(
                 0 => None,
                 count => siblings.get(random.random_range(0..count)).copied(),
             };
-            let mut words = match &ordinals {
-                Some(ordinals) => ordinals.words(&life.name, ordinals.clone_of(*slot, copy)),
-                None => vec![(life.name.clone(), names.sibling(&life.name, &mut random))],
+            let warp = life.warp(sibling, offset, span.end.0);
+            let mut words = match (&ordinals, indexes, life.index) {
+                (Some(ordinals), ..) => ordinals.words(&life.name, ordinals.clone_of(*slot, copy)),
+                (None, Some(indexes), Some(part)) => {
+                    let number = indexes.clone_of(part, copy);
+                    if let Some((ended, true)) = life.ended {
+                        done.push((warp.apply(ended), number));
+                    }
+                    let name =
+                        names.sibling(&format!("{}-{number}-xxxxx", workload.name), &mut random);
+                    indexes::words(&workload.name, life, &name, number)
+                }
+                _ => vec![(life.name.clone(), names.sibling(&life.name, &mut random))],
             };
             for address in &life.addresses {
                 words.push((address.clone(), names.address(address)));
@@ -198,11 +215,7 @@ pub(crate) async fn plan(
             let uid = names::uid(order.label, &life.uid, copy);
             // Events about the pod name its uid.
             words.push((life.uid.clone(), uid.clone()));
-            clones.push(Clone {
-                uid,
-                words,
-                warp: life.warp(sibling, offset, span.end.0),
-            });
+            clones.push(Clone { uid, words, warp });
         }
         fleet.roles.insert(life.uid.clone(), Role::Pod(index));
         fleet.named += life.events;
@@ -216,6 +229,9 @@ pub(crate) async fn plan(
     add_owners(&mut fleet, &owners, &lives, ratio, span);
     for owner in &mut fleet.owners {
         owner.kind = kind;
+        if let Some(indexes) = indexes {
+            owner.done = Done::of(indexes, std::mem::take(&mut done));
+        }
     }
     add_followers(&mut fleet, workload, &lives, span, session).await?;
     if let Some(ordinals) = &ordinals {
@@ -231,22 +247,15 @@ pub(crate) async fn plan(
     Ok(fleet)
 }
 
-/// Refuses a Job whose pods each do one part of the work.
-async fn refuse_indexed(workload: &Workload, session: &QuerySession) -> Result<(), Error> {
+/// Tells whether the pods of a Job each do one part of the work.
+async fn is_indexed(workload: &Workload, session: &QuerySession) -> Result<bool, Error> {
     let sql = format!(
         "SELECT DISTINCT name FROM events WHERE kind = 'Job' AND namespace = {} AND name = {} \
          AND json_get_str(object, 'spec', 'completionMode') = 'Indexed'",
         literal(&workload.namespace),
         literal(&workload.name)
     );
-    if strings(session, &sql).await?.is_empty() {
-        return Ok(());
-    }
-    Err(wrong(
-        workload,
-        "the pods of an indexed Job each do a part of the work that no other does".to_owned(),
-        "SCALE its namespace, or a Job without completionMode Indexed",
-    ))
+    Ok(!strings(session, &sql).await?.is_empty())
 }
 
 /// Numbers pods in the order in which they came.
@@ -560,6 +569,7 @@ fn add_owners(fleet: &mut Fleet, owners: &Owners, lives: &[Life], ratio: Ratio, 
             ratio: Some(ratio),
             kind: Kind::default(),
             ended: Surplus::of(ends.iter().copied()),
+            done: Done::default(),
         };
         fleet
             .roles

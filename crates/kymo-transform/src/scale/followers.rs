@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(selector_text(&json!({})), "");
     }
 
-    fn budget(spec: Value, recorded: i64) -> Value {
+    fn budget(spec: &Value, recorded: i64) -> Value {
         let change = |ts, replicas, ready| Change {
             ts,
             owner: 0,
@@ -344,7 +344,7 @@ mod tests {
             (json!({"maxUnavailable": 3}), 7, 27),
             (json!({"maxUnavailable": "34%"}), 6, 19),
         ] {
-            let status = budget(spec, recorded);
+            let status = budget(&spec, recorded);
             assert_eq!(status["expectedPods"], 30);
             assert_eq!(status["currentHealthy"], 28);
             assert_eq!(status["desiredHealthy"], desired);

@@ -12,6 +12,8 @@ pub(crate) struct Life {
     pub(super) name: String,
     /// Its owner, by its place in the list of owners.
     pub(super) owner: usize,
+    /// Which part of the work of a Job it does.
+    pub(super) index: Option<u64>,
     pub(super) addresses: Vec<String>,
     /// How many events it has.
     pub(super) events: u64,
@@ -128,7 +130,8 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
     let sql = format!(
         "SELECT ts, uid, name, owner_uid, type, certainty, created, deleted, \
          condition(object, 'Ready')['status'], json_get_str(object, 'status', 'phase'), \
-         json_get_str(object, 'status', 'podIP'), json_get_str(object, 'status', 'podIPs', 1, 'ip') \
+         json_get_str(object, 'status', 'podIP'), json_get_str(object, 'status', 'podIPs', 1, 'ip'), \
+         json_get_str(object, 'metadata', 'annotations', 'batch.kubernetes.io/job-completion-index') \
          FROM events WHERE kind = 'Pod' AND owner_uid IN ({}) ORDER BY name, uid, seq",
         list.join(", ")
     );
@@ -139,6 +142,7 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
             (column(1)?, column(2)?, column(3)?, column(4)?, column(5)?);
         let (ready, phases, first_ip, second_ip) =
             (column(8)?, column(9)?, column(10)?, column(11)?);
+        let indexes = column(12)?;
         let created: Vec<Option<i64>> = nanoseconds(batch, 6)?;
         let deleted: Vec<Option<i64>> = nanoseconds(batch, 7)?;
         for (row, ts) in numbers(batch, 0)?.enumerate() {
@@ -167,6 +171,9 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
                 continue;
             };
             life.events += 1;
+            if life.index.is_none() {
+                life.index = text(&indexes).and_then(|index| index.parse().ok());
+            }
             for address in [text(&first_ip), text(&second_ip)].into_iter().flatten() {
                 if !life.addresses.contains(&address) {
                     life.addresses.push(address);

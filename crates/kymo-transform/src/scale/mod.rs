@@ -10,6 +10,7 @@ mod clone;
 mod counts;
 mod fleet;
 mod followers;
+mod indexes;
 mod life;
 mod names;
 mod ordinals;

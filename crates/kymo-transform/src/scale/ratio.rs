@@ -19,6 +19,12 @@ impl Ratio {
         u64::try_from(total / u128::from(self.denominator.max(1))).unwrap_or(u64::MAX)
     }
 
+    /// Returns how many become of the parts of a work: one at least, as long as there are any.
+    pub(crate) fn of_work(self, count: u64) -> u64 {
+        let least = u64::from(count > 0 && self.numerator > 0);
+        self.of(count).max(least)
+    }
+
     /// Returns how many become of a number, rounded.
     pub(crate) fn of(self, count: u64) -> u64 {
         let denominator = u128::from(self.denominator.max(1));

@@ -246,8 +246,7 @@ impl Owner {
         {
             for field in ["completions", "parallelism"] {
                 if let Some(recorded) = spec.get(field).and_then(Value::as_u64) {
-                    let least = u64::from(recorded > 0 && ratio.numerator > 0);
-                    let becomes = ratio.of(recorded).max(least);
+                    let becomes = ratio.of_work(recorded);
                     spec.insert(field.to_owned(), Value::from(becomes));
                 }
             }
@@ -272,6 +271,7 @@ impl Owner {
                     set(status, field, count);
                 }
             }
+            self.done.write(status, ts);
         }
     }
 

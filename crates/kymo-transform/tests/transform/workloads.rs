@@ -142,6 +142,122 @@ fn a_job_has_more_pods_that_are_all_counted() {
     assert_eq!(number(&pods_after[0]), [number(&pods_before[0])[0] * 3]);
 }
 
+/// A Job of three parts, of which the second fails once.
+fn indexed() -> (PathBuf, TempDir) {
+    let mut story = Story::default();
+    let index = "batch.kubernetes.io/job-completion-index";
+    let job = |active: i64, failed: i64, done: &str, succeeded: i64| {
+        let mut job = json!({"metadata": {"generation": 1},
+               "spec": {"completions": 3, "parallelism": 3, "completionMode": "Indexed"},
+               "status": {"ready": 0}});
+        for (field, count) in [
+            ("active", active),
+            ("failed", failed),
+            ("succeeded", succeeded),
+        ] {
+            if count > 0 {
+                job["status"][field] = json!(count);
+            }
+        }
+        if !done.is_empty() {
+            job["status"]["completedIndexes"] = json!(done);
+        }
+        job
+    };
+    let pod = |number: &str, phase: &str| {
+        json!({"metadata": {"labels": {index: number}, "annotations": {index: number}, "creationTimestamp": second(10),
+                 "generateName": format!("render-{number}-"),
+                 "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "render",
+                   "controller": true, "uid": uid("Job/shop/render")}]},
+               "spec": {"nodeName": "n1", "hostname": format!("render-{number}")},
+               "status": {"phase": phase}})
+    };
+    story.listed("Namespace", "shop", json!({}));
+    story.listed("Node", "n1", json!({}));
+    story.listed("Job", "shop/render", job(0, 0, "", 0));
+    let (added, changed) = (EventType::Added, EventType::Modified);
+    for (name, number) in [("0-aaaaa", "0"), ("1-bbbbb", "1"), ("2-ccccc", "2")] {
+        let name = format!("shop/render-{name}");
+        story.seen(10, added, "Pod", &name, pod(number, "Running"));
+    }
+    story.seen(11, changed, "Job", "shop/render", job(3, 0, "", 0));
+    story.seen(
+        20,
+        changed,
+        "Pod",
+        "shop/render-1-bbbbb",
+        pod("1", "Failed"),
+    );
+    story.seen(21, added, "Pod", "shop/render-1-ddddd", pod("1", "Running"));
+    story.seen(22, changed, "Job", "shop/render", job(3, 1, "", 0));
+    for (at, name, number, active, done, succeeded) in [
+        (30, "0-aaaaa", "0", 2, "0", 1),
+        (32, "2-ccccc", "2", 1, "0,2", 2),
+        (40, "1-ddddd", "1", 0, "0-2", 3),
+    ] {
+        let name = format!("shop/render-{name}");
+        story.seen(at, changed, "Pod", &name, pod(number, "Succeeded"));
+        let job = job(active, 1, done, succeeded);
+        story.seen(at + 1, changed, "Job", "shop/render", job);
+    }
+    story.trace()
+}
+
+const DONE: &str = "SELECT json_get_int(object, 'spec', 'completions') AS a, json_get_int(object, 'spec', 'parallelism') AS b,
+    json_get_int(object, 'status', 'failed') AS c, json_get_int(object, 'status', 'succeeded') AS d,
+    json_get_str(object, 'status', 'completedIndexes') AS e, json_contains(object, 'status', 'active') AS f
+  FROM events WHERE kind = 'Job' ORDER BY seq DESC LIMIT 1";
+
+#[test]
+fn pods_of_an_indexed_job_do_parts_of_their_own() {
+    let (input, _directory) = indexed();
+    assert_eq!(violations(&input), [""; 0]);
+    let made = make(&input, "SCALE Job 'shop/render' TO 8 REPLICAS");
+    assert_eq!(violations(&made.path), [""; 0]);
+    assert_eq!(ask(&made.path, DONE), ["8 | 8 | 3 | 8 | 0-7 | false"]);
+    let pods = ask(
+        &made.path,
+        "SELECT h, count(*), bool_and(starts_with(name, h || '-') AND length(name) = length(h) + 6
+             AND 'render-' || label = h AND label = annotation AND generate = h || '-')
+         FROM (SELECT DISTINCT name, json_get_str(object, 'spec', 'hostname') AS h,
+             json_get_str(object, 'metadata', 'labels', 'batch.kubernetes.io/job-completion-index') AS label,
+             json_get_str(object, 'metadata', 'annotations', 'batch.kubernetes.io/job-completion-index') AS annotation,
+             json_get_str(object, 'metadata', 'generateName') AS generate
+           FROM events WHERE kind = 'Pod') GROUP BY h ORDER BY h",
+    );
+    let expected: Vec<String> = (0..8)
+        .map(|index| {
+            // Those that are made of the part that failed fail as well.
+            let pods = if [1, 5, 6].contains(&index) { 2 } else { 1 };
+            format!("render-{index} | {pods} | true")
+        })
+        .collect();
+    assert_eq!(pods, expected);
+    let counted = ask(
+        &made.path,
+        "SELECT DISTINCT json_get_int(object, 'status', 'succeeded') AS n, json_get_str(object, 'status', 'completedIndexes') AS done
+         FROM events WHERE kind = 'Job' AND ts > at('31s') AND ts < at('32s')",
+    );
+    assert_eq!(counted, ["3 | 0,3,4"]);
+}
+
+#[test]
+fn a_smaller_indexed_job_keeps_the_first_parts() {
+    let (input, _directory) = indexed();
+    let made = make(&input, "SCALE Job 'shop/render' TO 2 REPLICAS");
+    assert_eq!(violations(&made.path), [""; 0]);
+    assert_eq!(ask(&made.path, DONE), ["2 | 2 | 1 | 2 | 0,1 | false"]);
+    let pods =
+        "SELECT count(DISTINCT name) AS pods, max(name) AS last FROM events WHERE kind = 'Pod'";
+    assert_eq!(ask(&made.path, pods), ["3 | render-1-ddddd"]);
+    let made = make(&input, "SCALE Job 'shop/render' BY 1");
+    let bodies = |path| -> Vec<Value> {
+        let rows = rows(path);
+        rows.iter().map(crate::workbench::object).collect()
+    };
+    assert_eq!(bodies(&made.path), bodies(&input));
+}
+
 #[test]
 fn scaling_twice_makes_other_pods_each_time() {
     let made = make(
