@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use kymo_store::fs::RealFs;
-use kymo_store::segment::{Row, SegmentOptions};
+use kymo_store::segment::{NewRow, SegmentOptions};
 use kymo_store::write_file;
 use kymo_synth::{
     Arrival, Distribution, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With,
@@ -112,12 +112,12 @@ fn measure(pods: u64) {
     let bytes = write(
         &folder.path().join("a.parquet"),
         &synthesis,
-        synthesis.rows(),
+        synthesis.new_rows(),
     );
     let written = cpu_seconds();
     let peak = peak_megabytes();
     let from_memory = if pods <= MOST_IN_MEMORY {
-        let rows: Vec<Row> = synthesis.rows().collect();
+        let rows: Vec<NewRow> = synthesis.rows().map(NewRow::from).collect();
         let start = cpu_seconds();
         write(
             &folder.path().join("b.parquet"),
@@ -138,8 +138,8 @@ fn measure(pods: u64) {
     );
 }
 
-fn write(path: &Path, synthesis: &Synthesis<'_>, rows: impl Iterator<Item = Row>) -> u64 {
-    let rows = rows.map(Ok::<Row, kymo_store::Error>);
+fn write(path: &Path, synthesis: &Synthesis<'_>, rows: impl Iterator<Item = NewRow>) -> u64 {
+    let rows = rows.map(Ok::<NewRow, kymo_store::Error>);
     let (fs, meta) = (Arc::new(RealFs), synthesis.meta("bench"));
     write_file(fs, path, rows, meta, &SegmentOptions::default(), |_| {})
         .unwrap()

@@ -42,4 +42,4 @@ pub use profile::Profile;
 pub use progress::{Progress, Unwatched};
 pub use stay::{Stay, ranks};
 pub use story::Tally;
-pub use trace::{Rows, Synthesis};
+pub use trace::{NewRows, Rows, Synthesis};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use kymo_model::{
     Cause, Certainty, CoverageState, Event, EventType, Feed, FeedId, ObjectKey, Rv, Timestamp,
 };
-use kymo_store::segment::{Row, SegmentMeta};
+use kymo_store::segment::{FilledRow, NewRow, Row, SegmentMeta};
 use kymo_store::{LogRecord, PlacedRecord, SessionInfo};
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::managed;
 use crate::node::{NodeState, NodeStep};
 use crate::order::Plan;
 use crate::order_of_rows::{Index, key_of};
-use crate::pod::{Identity, PodState, Step};
+use crate::pod::{Filler, Forms, Identity, PodState, Step};
 use crate::story::{EventRecord, GONE, Sort, Story, version_of};
 use crate::text::Place;
 use crate::{Error, Progress, Tally};
@@ -131,7 +131,20 @@ impl<'a> Synthesis<'a> {
         }
     }
 
-    /// Returns the rows in the order of a segment.
+    /// Returns the rows in the order of a segment, for one: pods that are alike share a form.
+    pub fn new_rows(&self) -> NewRows<'_, 'a> {
+        let mut sizes = vec![0u32; self.story.groups.len()];
+        for pod in &self.story.pods {
+            if let Some(size) = sizes.get_mut(pod.group as usize) {
+                *size += 1;
+            }
+        }
+        let mut rows = self.rows();
+        rows.sizes = sizes;
+        NewRows(rows)
+    }
+
+    /// Returns the rows in the order of a segment, each with its body as text.
     pub fn rows(&self) -> Rows<'_, 'a> {
         let feed_of = |kind: &str| {
             let feeds = self.story.catalog.feeds();
@@ -150,26 +163,54 @@ impl<'a> Synthesis<'a> {
             leases: feed_of("Lease"),
             events: feed_of("Event"),
             body: String::new(),
+            sizes: Vec::new(),
+            forms: Forms::default(),
         }
     }
 }
+
+/// Fewer pods of a template are written as text: a form is worth it when it is used again.
+const FEW: u32 = 4;
 
 /// The rows of a trace that was made up, in the order of a segment.
 pub struct Rows<'s, 'a> {
     synthesis: &'s Synthesis<'a>,
     next: usize,
-    ready: std::vec::IntoIter<Row>,
+    ready: std::vec::IntoIter<NewRow>,
     pods: FeedId,
     nodes: FeedId,
     leases: FeedId,
     events: FeedId,
     body: String,
+    /// How many pods each group has; empty where none are written as forms.
+    sizes: Vec<u32>,
+    forms: Forms,
 }
 
 impl Iterator for Rows<'_, '_> {
     type Item = Row;
 
     fn next(&mut self) -> Option<Row> {
+        Some(match self.following()? {
+            NewRow::Kept(kept) => kept.row,
+            NewRow::Filled(filled) => filled.row,
+        })
+    }
+}
+
+/// The rows of a trace that was made up, for a segment.
+pub struct NewRows<'s, 'a>(Rows<'s, 'a>);
+
+impl Iterator for NewRows<'_, '_> {
+    type Item = NewRow;
+
+    fn next(&mut self) -> Option<NewRow> {
+        self.0.following()
+    }
+}
+
+impl Rows<'_, '_> {
+    fn following(&mut self) -> Option<NewRow> {
         loop {
             if let Some(row) = self.ready.next() {
                 return Some(row);
@@ -189,24 +230,37 @@ struct Common {
 
 impl Rows<'_, '_> {
     /// Writes all rows of an object.
-    fn object(&mut self, number: u32) -> Vec<Row> {
+    fn object(&mut self, number: u32) -> Vec<NewRow> {
         let story = &self.synthesis.story;
         let Some(object) = story.objects.get(number as usize).copied() else {
             return Vec::new();
         };
-        match object.sort {
-            Sort::Pod => self.pod(number, object.index),
+        let rows = match object.sort {
+            Sort::Pod => return self.pod(number, object.index),
             Sort::Node => self.node(number, object.index),
             Sort::Lease => self.lease(number, object.index),
             Sort::Event => self.event(number, object.index),
             Sort::Plain => self.plain(number, object.index),
-        }
+        };
+        rows.into_iter().map(NewRow::from).collect()
     }
 
     fn row(&mut self, common: &Common, event: u32, ts: i64, is_first: bool, is_last: bool) -> Row {
+        let mut row = Self::row_without_body(common, event, ts, is_first, is_last);
         if self.synthesis.story.plan.managed_fields {
             self.manage(ts);
         }
+        row.event.body = Some(Arc::from(self.body.as_bytes()));
+        row
+    }
+
+    fn row_without_body(
+        common: &Common,
+        event: u32,
+        ts: i64,
+        is_first: bool,
+        is_last: bool,
+    ) -> Row {
         let event_type = match (is_first, is_last) {
             (true, _) => EventType::Added,
             (false, false) => EventType::Modified,
@@ -224,7 +278,7 @@ impl Rows<'_, '_> {
                 epoch: 0,
                 key: common.key.clone(),
                 rv: Some(Rv::new(version_of(event).to_string())),
-                body: Some(Arc::from(self.body.as_bytes())),
+                body: None,
                 request: None,
             },
         }
@@ -238,7 +292,7 @@ impl Rows<'_, '_> {
         }
     }
 
-    fn pod(&mut self, number: u32, index: u32) -> Vec<Row> {
+    fn pod(&mut self, number: u32, index: u32) -> Vec<NewRow> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
         let Some(pod) = story.pods.get(index as usize) else {
@@ -280,6 +334,14 @@ impl Rows<'_, '_> {
                 uid: uid.clone(),
             },
         };
+        let is_form = self
+            .sizes
+            .get(pod.group as usize)
+            .is_some_and(|size| *size >= FEW)
+            && !story.plan.managed_fields;
+        let mut filler = is_form
+            .then(|| Filler::new(identity, group, pod.group, &mut self.forms))
+            .flatten();
         let mut state = PodState::default();
         let mut rows = Vec::new();
         for event in synthesis.index.events_of(number) {
@@ -290,10 +352,19 @@ impl Rows<'_, '_> {
                 continue;
             };
             state.take(step, entry.ts, &group.shape);
+            let (is_first, is_last) = (step == Step::Created, step == Step::Gone);
+            let version = version_of(*event);
+            if let Some(filler) = &mut filler {
+                let row = Self::row_without_body(&common, *event, entry.ts, is_first, is_last);
+                if let Some(filled) = filler.fill(&row, &state, version, &mut self.forms) {
+                    rows.push(NewRow::Filled(FilledRow { row, filled }));
+                    continue;
+                }
+            }
             self.body.clear();
-            group.write(&identity, &state, version_of(*event), &mut self.body);
-            let is_first = step == Step::Created;
-            rows.push(self.row(&common, *event, entry.ts, is_first, step == Step::Gone));
+            group.write(&identity, &state, version, &mut self.body);
+            let row = self.row(&common, *event, entry.ts, is_first, is_last);
+            rows.push(row.into());
         }
         rows
     }

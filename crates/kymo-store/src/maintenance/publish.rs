@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::fs::Output;
 use crate::manifest::{Entry, SegmentEntry, hex};
 use crate::record::SessionInfo;
-use crate::segment::{KeptRow, Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter};
+use crate::segment::{NewRow, Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter};
 use crate::writer::Shared;
 
 /// What becomes a segment, and what it replaces.
@@ -115,7 +115,7 @@ pub(crate) enum Verify {
     clippy::too_many_arguments,
     reason = "what is written, what of it is known, and how it is done"
 )]
-pub(crate) fn write_and_verify<T: Into<KeptRow>, E: From<Error>>(
+pub(crate) fn write_and_verify<T: Into<NewRow>, E: From<Error>>(
     directory: &Directory,
     path: &Path,
     rows: impl Iterator<Item = Result<T, E>>,
@@ -166,7 +166,7 @@ pub(crate) fn write_and_verify<T: Into<KeptRow>, E: From<Error>>(
 }
 
 /// Writes rows and the metadata that only they tell.
-fn write_rows<W: Write + Send, T: Into<KeptRow>, E: From<Error>>(
+fn write_rows<W: Write + Send, T: Into<NewRow>, E: From<Error>>(
     output: W,
     path: &Path,
     rows: impl Iterator<Item = Result<T, E>>,
@@ -181,15 +181,15 @@ fn write_rows<W: Write + Send, T: Into<KeptRow>, E: From<Error>>(
     let mut sessions: BTreeSet<u32> = meta.records.iter().map(|record| record.session).collect();
     let mut times: Option<(Timestamp, Timestamp)> = None;
     for row in rows {
-        let kept: KeptRow = row?.into();
-        let row = &kept.row;
+        let new: NewRow = row?.into();
+        let row = new.row();
         *counts
             .entry((row.event.feed, row.event.event_type))
             .or_default() += 1;
         sessions.insert(row.session);
         let ts = row.event.ts;
         times = Some(times.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        writer.push_kept(&kept).map_err(Error::segment(path))?;
+        writer.push_new(&new).map_err(Error::segment(path))?;
     }
     fail::fail_point!(crate::failpoint::SEAL_TMP);
     meta.counts = counts

@@ -6,10 +6,12 @@ use kymo_model::{Event, EventType, Feed, FeedId, ObjectKey};
 
 use super::chain::{MANAGED, patch};
 use super::decode::parse;
+use super::form::Filled;
 use super::json::{At, Change, Doc, Edit, diff, same};
 use super::kept::Kept;
 use super::request::StoredRequest;
 use super::shadow::{Head, HeadRef, Parts};
+use super::steps::{KnownSteps, Made, Steps};
 use super::stored::{Content, Op, OpValue, Stored, usual_version};
 use super::times::read_seconds;
 use super::{Row, SegmentError, SegmentOptions};
@@ -24,6 +26,7 @@ pub(super) struct Encoder {
     firsts: Vec<Version>,
     resource: String,
     mismatches: u64,
+    known: KnownSteps,
 }
 
 /// A version that later patches may refer to.
@@ -37,19 +40,22 @@ struct Version {
     /// `None` also while nothing asked for the parts of a kept version.
     parts: Option<Arc<Parts>>,
     kept: Option<Kept>,
+    filled: Option<Filled>,
 }
 
 impl Version {
     fn is_there(&self) -> bool {
-        self.parts.is_some() || self.kept.is_some()
+        self.parts.is_some() || self.kept.is_some() || self.filled.is_some()
     }
 
     /// Takes the version apart if that has not been done.
     fn parts(&mut self) -> Result<Option<Arc<Parts>>, SegmentError> {
-        if self.parts.is_none()
-            && let Some(kept) = &self.kept
-        {
-            self.parts = kept.parts(&self.key)?.map(Arc::new);
+        if self.parts.is_none() {
+            if let Some(kept) = &self.kept {
+                self.parts = kept.parts(&self.key)?.map(Arc::new);
+            } else if let Some(filled) = &self.filled {
+                self.parts = Some(Arc::new(filled.parts(self.row)?));
+            }
         }
         Ok(self.parts.clone())
     }
@@ -76,6 +82,29 @@ pub(super) struct Encoded {
     raw: Option<Arc<[u8]>>,
     /// What holds the body, where it stays as it is.
     kept: Option<Kept>,
+    /// The form, where it is one.
+    filled: Option<FilledIn>,
+}
+
+/// A form with what is stored of it.
+#[derive(Debug)]
+struct FilledIn {
+    filled: Filled,
+    /// The whole body; empty for a patch.
+    body: String,
+    /// The patch.
+    steps: Option<(Arc<Steps>, Made)>,
+}
+
+/// Where a body comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source<'a> {
+    /// The event has it.
+    Text,
+    /// Another segment holds it.
+    Kept(&'a Kept),
+    /// It is a form.
+    Filled(&'a Filled),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +128,7 @@ impl Encoder {
             firsts: Vec::new(),
             resource: String::new(),
             mismatches: 0,
+            known: KnownSteps::default(),
         }
     }
 
@@ -113,11 +143,11 @@ impl Encoder {
         self.firsts.clear();
     }
 
-    /// Encodes the next row, whose body `kept` holds if it has none itself.
+    /// Encodes the next row.
     pub(super) fn encode(
         &mut self,
         row: &Row,
-        kept: Option<&Kept>,
+        source: Source<'_>,
     ) -> Result<Encoded, SegmentError> {
         let number = self.row;
         self.row += 1;
@@ -132,20 +162,26 @@ impl Encoder {
             self.firsts.clear();
         }
         let base = self.base(event, &resource.group);
-        if let Some(kept) = kept
-            && let Some((plan, depth)) = self.stays(number, row, kept, base)
-        {
-            let encoded = Encoded {
-                plan,
-                kept: Some(kept.clone()),
-                ..Encoded::default()
-            };
-            self.keep(number, row, &encoded, Some(kept), depth)?;
+        let quick = match source {
+            Source::Text => None,
+            Source::Kept(kept) => self.stays(number, row, kept, base).map(|(plan, depth)| {
+                let encoded = Encoded {
+                    plan,
+                    kept: Some(kept.clone()),
+                    ..Encoded::default()
+                };
+                (encoded, depth)
+            }),
+            Source::Filled(filled) => self.fill_in(number, row, filled, base),
+        };
+        if let Some((encoded, depth)) = quick {
+            self.keep(number, row, &encoded, source, depth)?;
             return Ok(encoded);
         }
-        let body = match kept {
-            Some(kept) => Some(kept.text(&event.key)?),
-            None => event.body.clone(),
+        let body = match source {
+            Source::Text => event.body.clone(),
+            Source::Kept(kept) => Some(kept.text(&event.key)?),
+            Source::Filled(filled) => Some(filled.numbered_text(number, event)?),
         };
         let base_parts = match base {
             Some(base) if body.is_some() => self.version(base).map(Version::parts),
@@ -188,8 +224,63 @@ impl Encoder {
                 self.restart();
             }
         }
-        self.keep(number, row, &encoded, kept, depth)?;
+        self.keep(number, row, &encoded, source, depth)?;
         Ok(encoded)
+    }
+
+    /// Fills a form in without taking the body apart; returns how deep the version is then. `None`
+    /// if it must be made of the text.
+    fn fill_in(
+        &mut self,
+        number: u64,
+        row: &Row,
+        filled: &Filled,
+        base: Option<Base>,
+    ) -> Option<(Encoded, u32)> {
+        let event = &row.event;
+        let is_told = event.event_type != EventType::Unreadable
+            && event.rv.is_some()
+            && filled.is_of(self.feeds.get(&event.feed)?, &event.key);
+        if !is_told {
+            return None;
+        }
+        let limit = base.map_or(0, |base| self.limit(base));
+        let version = match base {
+            Some(Base::Last) => self.last.as_ref(),
+            Some(Base::First(index)) => self.firsts.get(index),
+            None => None,
+        };
+        let version = version.filter(|version| version.depth < limit);
+        let patch = match version {
+            None => None,
+            Some(version) => {
+                let from = version.filled.as_ref()?;
+                let steps = self.known.between(event.feed, from, filled)?;
+                let base = u32::try_from(number - version.row).ok();
+                base.filter(|_| is_worth_it(steps.cost(filled), || filled.bytes()))
+                    .map(|base| (base, version.depth + 1, steps))
+            }
+        };
+        let mut filled_in = FilledIn {
+            filled: filled.clone(),
+            body: String::new(),
+            steps: None,
+        };
+        let (plan, depth) = if let Some((base, depth, steps)) = patch {
+            let second = event.ts.0.div_euclid(1_000_000_000);
+            let made = steps.make(filled, self.options.ages.then_some(second))?;
+            filled_in.steps = Some((steps, made));
+            (Plan::Patch { base }, depth)
+        } else {
+            filled_in.body = filled.body()?;
+            (Plan::Keyframe, 0)
+        };
+        let encoded = Encoded {
+            plan,
+            filled: Some(filled_in),
+            ..Encoded::default()
+        };
+        Some((encoded, depth))
     }
 
     /// Finds the version to which a patch of an event may refer.
@@ -280,7 +371,7 @@ impl Encoder {
         };
         let patch = cost(&parts.body, &encoded.body) + cost(&parts.managed, &encoded.managed);
         let whole = parts.body.text.len() + parts.managed.text.len();
-        if patch * 4 > whole * 3 {
+        if !is_worth_it(patch, || whole) {
             return (Plan::Keyframe, 0);
         }
         let base = number - version.row;
@@ -335,7 +426,7 @@ impl Encoder {
         number: u64,
         row: &Row,
         encoded: &Encoded,
-        kept: Option<&Kept>,
+        source: Source<'_>,
         depth: u32,
     ) -> Result<(), SegmentError> {
         let feed = self.feeds.get(&row.event.feed);
@@ -346,11 +437,13 @@ impl Encoder {
             })?
             .resource
             .group;
-        let (parts, kept) = match encoded.plan {
-            Plan::Nothing | Plan::Raw => (None, None),
-            Plan::Keyframe | Plan::Patch { .. } => (encoded.parts.clone(), kept.cloned()),
+        let (parts, kept, filled) = match (encoded.plan, source) {
+            (Plan::Nothing | Plan::Raw, _) => (None, None, None),
+            (_, Source::Text) => (encoded.parts.clone(), None, None),
+            (_, Source::Kept(kept)) => (encoded.parts.clone(), Some(kept.clone()), None),
+            (_, Source::Filled(filled)) => (encoded.parts.clone(), None, Some(filled.clone())),
         };
-        let is_there = parts.is_some() || kept.is_some();
+        let is_there = parts.is_some() || kept.is_some() || filled.is_some();
         let mut is_first = is_there;
         match &mut self.last {
             Some(last) if last.key == row.event.key && last.group == *group => {
@@ -360,6 +453,7 @@ impl Encoder {
                     last.depth = depth;
                     last.parts = parts;
                     last.kept = kept;
+                    last.filled = filled;
                 }
             }
             last => {
@@ -370,6 +464,7 @@ impl Encoder {
                     depth,
                     parts,
                     kept,
+                    filled,
                 });
             }
         }
@@ -403,12 +498,13 @@ impl Encoded {
         ages: bool,
     ) -> Result<Stored<'a>, SegmentError> {
         let event = &row.event;
-        let head = match &self.kept {
-            Some(kept) => kept.told(&event.key).ok_or(SegmentError::Row {
+        let head = match (&self.kept, &self.filled) {
+            (Some(kept), _) => kept.told(&event.key).ok_or(SegmentError::Row {
                 row: number,
                 what: "its columns tell of another object",
             })?,
-            None => self.head_or_key(event, feed),
+            (None, Some(filled)) => filled.filled.told(event),
+            (None, None) => self.head_or_key(event, feed),
         };
         let second = event.ts.0.div_euclid(1_000_000_000);
         let ops = |doc: &'a Doc, changes: &'a [Change]| {
@@ -422,6 +518,9 @@ impl Encoded {
                 .collect()
         };
         let content = match (self.plan, &self.parts) {
+            (Plan::Keyframe | Plan::Patch { .. }, None) if self.filled.is_some() => {
+                self.filled_content(ages.then_some(second))
+            }
             (Plan::Keyframe | Plan::Patch { .. }, None) => match (&self.kept, self.plan) {
                 (Some(kept), Plan::Patch { base }) => kept.patch(base)?,
                 (Some(kept), _) => kept.content()?,
@@ -465,6 +564,24 @@ impl Encoded {
         })
     }
 
+    /// What is stored of a form.
+    fn filled_content(&self, second: Option<i64>) -> Content<'_> {
+        let Some(filled) = &self.filled else {
+            return Content::Nothing;
+        };
+        match (self.plan, &filled.steps) {
+            (Plan::Patch { base }, Some((steps, made))) => Content::Patch {
+                base,
+                body: steps.ops(made, &filled.filled, second),
+                managed: Vec::new(),
+            },
+            _ => Content::Keyframe {
+                body: &filled.body,
+                managed: None,
+            },
+        }
+    }
+
     /// The columns: what was in the body, or what the event says where there is no parsed body.
     fn head_or_key<'a>(&'a self, event: &'a Event, feed: &'a Feed) -> HeadRef<'a> {
         if self.parts.is_some() && self.plan != Plan::Raw {
@@ -490,6 +607,11 @@ impl Encoded {
             ..HeadRef::default()
         }
     }
+}
+
+/// Tells whether a patch is so much smaller than the whole that it is kept.
+fn is_worth_it(patch: usize, whole: impl FnOnce() -> usize) -> bool {
+    patch * 4 <= whole() * 3
 }
 
 fn diff_managed(old: &Doc, new: &Doc, changes: &mut Vec<Change>) {

@@ -12,6 +12,7 @@ mod checksum;
 mod decode;
 mod encode;
 mod error;
+mod form;
 mod json;
 mod kept;
 mod kept_rows;
@@ -24,6 +25,7 @@ mod request;
 mod revision;
 mod select;
 mod shadow;
+mod steps;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::{PlacedRecord, SessionInfo};
 
 pub use error::{PatchError, SegmentError};
+pub use form::{Blank, Filled, FilledRow, Form, MOST_TEXTS, MOST_TIMES, NewRow, Texts};
 pub use kept::{Kept, KeptRow};
 pub use kept_rows::KeptRows;
 pub use options::SegmentOptions;

@@ -6,8 +6,9 @@ use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 
 use super::checksum::ChecksumWriter;
-use super::encode::Encoder;
-use super::kept::{Kept, KeptRow};
+use super::encode::{Encoder, Source};
+use super::form::NewRow;
+use super::kept::KeptRow;
 use super::physical::{self, Columns};
 use super::stored::{Digest, segment_digest};
 use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentSummary};
@@ -116,16 +117,27 @@ impl<W: Write + Send> SegmentWriter<W> {
 
     /// Adds a row; it must come behind the one before in the order of [`RowKey`].
     pub fn push(&mut self, row: &Row) -> Result<(), SegmentError> {
-        self.put(row, None)
+        self.put(row, Source::Text)
     }
 
     /// Adds a row as [`Self::push`] does; a body that another segment holds stays as it is held
     /// there, where it can.
     pub fn push_kept(&mut self, row: &KeptRow) -> Result<(), SegmentError> {
-        self.put(&row.row, row.kept.as_ref())
+        self.put(
+            &row.row,
+            row.kept.as_ref().map_or(Source::Text, Source::Kept),
+        )
     }
 
-    fn put(&mut self, row: &Row, kept: Option<&Kept>) -> Result<(), SegmentError> {
+    /// Adds a row as [`Self::push`] does, however its body comes.
+    pub fn push_new(&mut self, row: &NewRow) -> Result<(), SegmentError> {
+        match row {
+            NewRow::Kept(row) => self.push_kept(row),
+            NewRow::Filled(row) => self.put(&row.row, Source::Filled(&row.filled)),
+        }
+    }
+
+    fn put(&mut self, row: &Row, source: Source<'_>) -> Result<(), SegmentError> {
         let feed = self
             .feeds
             .get(&row.event.feed)
@@ -150,7 +162,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             self.group_digests.push(self.digest.take());
             (self.group_rows, self.group_bytes) = (0, 0);
         }
-        let encoded = self.encoder.encode(row, kept)?;
+        let encoded = self.encoder.encode(row, source)?;
         let stored = encoded.stored(self.rows, row, feed, self.options.ages)?;
         self.digest.row(&stored);
         let before = self.columns.bytes();

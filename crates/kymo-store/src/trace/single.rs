@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::fs::{Filesystem, RealFs};
 use crate::maintenance::{Verify, merge_meta, records_of, write_and_verify};
 use crate::record::SessionInfo;
-use crate::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
+use crate::segment::{NewRow, SegmentMeta, SegmentOptions, SegmentSummary};
 
 /// Writes everything of a trace as one sealed `.parquet` file; see [`write_file`].
 pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
@@ -25,7 +25,7 @@ pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
 ///
 /// What makes the rows may fail in ways of its own, `E`. What is only known after the last row is
 /// put into the metadata by `complete`.
-pub fn write_file<T: Into<KeptRow>, E: From<Error>>(
+pub fn write_file<T: Into<NewRow>, E: From<Error>>(
     fs: Arc<dyn Filesystem>,
     path: &Path,
     rows: impl Iterator<Item = Result<T, E>>,

@@ -12,6 +12,7 @@ mod damage;
 mod disk_full;
 mod failpoints;
 mod format;
+mod forms;
 mod hostile;
 mod ownership;
 mod reading;

@@ -1,8 +1,10 @@
 //! Pods: what they are made of, what happens to them, and how the API server shows it.
 
+mod form;
 mod shape;
 mod status;
 
+pub(crate) use form::{Filler, Forms};
 pub(crate) use shape::{Identity, Shape};
 
 use std::fmt::Write as _;
@@ -145,7 +147,7 @@ impl Step {
 }
 
 /// A pod with what has happened to it so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct PodState {
     created: i64,
     unschedulable: Option<i64>,
@@ -238,6 +240,12 @@ impl PodState {
         }
     }
 
+    /// When it shall be gone.
+    fn deleted_at(&self) -> Option<i64> {
+        let (at, grace) = self.deletion?;
+        Some(at.saturating_add(grace * crate::clock::SECOND))
+    }
+
     fn generation(&self) -> u32 {
         if self.deletion.is_some() { 2 } else { 1 }
     }
@@ -283,8 +291,8 @@ impl Group {
             seconds(state.created),
         )
         .ok();
-        if let Some((at, grace)) = state.deletion {
-            let at = seconds(at.saturating_add(grace * crate::clock::SECOND));
+        if let (Some(at), Some((_, grace))) = (state.deleted_at(), state.deletion) {
+            let at = seconds(at);
             write!(
                 out,
                 r#","deletionTimestamp":"{at}","deletionGracePeriodSeconds":{grace}"#

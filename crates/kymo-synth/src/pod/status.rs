@@ -192,10 +192,7 @@ impl Shape {
         };
         // The first container is the one that crashes.
         let restarts = if number == 0 { state.restarts } else { 0 };
-        let own_id = |run: u32| {
-            let id = digest(&format!("{}/{number}/{run}", pod.uid));
-            format!("containerd://{id}")
-        };
+        let own_id = |run: u32| format!("containerd://{}", container_id(pod.uid, number, run));
         let id = own_id(restarts);
         let crash = state.crashed.filter(|_| number == 0);
         let terminated = |code: u8, reason: &str, from: i64, to: i64, id: &str| {
@@ -244,7 +241,7 @@ impl Shape {
                 .ok();
                 continue;
             };
-            let id = digest(&format!("{}/init/{number}", pod.uid));
+            let id = init_id(pod.uid, number);
             let (from, to) = (seconds(accepted), seconds(started));
             write!(
                 out,
@@ -255,6 +252,16 @@ impl Shape {
         }
         out.push(']');
     }
+}
+
+/// Returns the id of a container of a pod, which has been restarted so often.
+pub(super) fn container_id(uid: &str, number: usize, run: u32) -> String {
+    digest(&format!("{uid}/{number}/{run}"))
+}
+
+/// Returns the id of an init container of a pod.
+pub(super) fn init_id(uid: &str, number: usize) -> String {
+    digest(&format!("{uid}/init/{number}"))
 }
 
 fn phase(state: &PodState) -> &'static str {

@@ -6,6 +6,7 @@
     reason = "a test may fail, and so may its helpers"
 )]
 
+mod forms;
 mod golden;
 mod kinds;
 mod measured;

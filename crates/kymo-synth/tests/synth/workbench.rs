@@ -1,9 +1,12 @@
 //! Plans and what comes of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use kymo_model::{EventType, Feed, FeedId};
-use kymo_store::segment::{Row, RowKey};
+use kymo_store::fs::RealFs;
+use kymo_store::segment::{NewRow, Row, RowKey, SegmentOptions};
+use kymo_store::write_file;
 use kymo_synth::{
     Distribution, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With, WorkloadOrder,
 };
@@ -76,7 +79,27 @@ pub(crate) fn make(plan: &Plan) -> Made {
         feeds: synthesis.feeds(),
     };
     made.is_legal();
+    let as_text = file(&synthesis, synthesis.rows().map(NewRow::from));
+    let as_forms = file(&synthesis, synthesis.new_rows());
+    assert!(as_text == as_forms, "forms say something else");
     made
+}
+
+/// Returns the file of the rows of a trace.
+fn file(synthesis: &Synthesis<'_>, rows: impl Iterator<Item = NewRow>) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let rows = rows.map(Ok::<NewRow, kymo_store::Error>);
+    // Little is compressed: it takes long in a development build.
+    let options = SegmentOptions {
+        zstd_level: 1,
+        sibling_interval: 5,
+        row_group_rows: 500,
+        ..SegmentOptions::default()
+    };
+    let (fs, meta) = (Arc::new(RealFs), synthesis.meta("test"));
+    write_file(fs, &path, rows, meta, &options, |_| {}).unwrap();
+    std::fs::read(&path).unwrap()
 }
 
 /// The timeline of an object: what happened and what it was then.

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kymo_store::fs::RealFs;
-use kymo_store::segment::{Row, SegmentMeta, SegmentOptions, SegmentSummary};
+use kymo_store::segment::{NewRow, SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::write_file;
 use kymo_synth::{Plan, Synthesis};
 
@@ -140,7 +140,7 @@ pub(super) async fn write(
     crate::transform::blocking(move || {
         let synthesis =
             Synthesis::new(&planned.plan, &watched).map_err(|error| planned.explain(error))?;
-        let rows = synthesis.rows().map(|row: Row| {
+        let rows = synthesis.new_rows().map(|row: NewRow| {
             if watched.0.row() {
                 Ok(row)
             } else {
