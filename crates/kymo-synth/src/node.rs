@@ -67,8 +67,8 @@ pub(crate) struct Node {
     /// The name, the address and the topology.
     pub(crate) host: Host,
     pub(crate) uid: String,
-    /// The object without what changes.
-    body: Value,
+    /// The object without what changes, as JSON: there may be many nodes, and text is smallest.
+    body: Box<str>,
     /// The first three numbers of the addresses of its pods.
     pub(crate) range: String,
 }
@@ -177,7 +177,7 @@ impl Node {
                 topology,
             },
             uid: uid.to_owned(),
-            body,
+            body: body.to_string().into(),
             range,
         }
     }
@@ -204,19 +204,19 @@ impl Node {
                 topology: labels.map(topology).unwrap_or_default(),
             },
             uid: text("/metadata/uid"),
-            body: Value::Null,
+            body: "null".into(),
             range: format!("10.{}.{}", 128 + (serial / 256) % 128, serial % 256),
         }
     }
 
     /// Returns the object, for the scheduler: with the taints of its manifest alone.
-    pub(crate) fn body(&self) -> &Value {
-        &self.body
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     /// Writes the node as the API server shows it.
     pub(crate) fn write(&self, state: &NodeState, version: u64, out: &mut String) {
-        let mut body = self.body.clone();
+        let mut body = self.body();
         let members = as_object(&mut body);
         let metadata = object(members, "metadata");
         metadata.insert("resourceVersion".to_owned(), json!(version.to_string()));

@@ -56,7 +56,7 @@ impl Index {
 }
 
 fn sorted(story: &Story<'_>) -> Vec<u32> {
-    let mut keyed: Vec<(u32, u32)> = Vec::with_capacity(story.objects.len());
+    let mut keyed: Vec<Keyed> = Vec::with_capacity(story.objects.len());
     let mut plurals: Vec<String> = story
         .catalog
         .feeds()
@@ -94,14 +94,42 @@ fn sorted(story: &Story<'_>) -> Vec<u32> {
                 of_feeds.get(feed).copied().unwrap_or_default()
             }
         };
-        keyed.push((bucket, number as u32));
+        keyed.push(Keyed {
+            letters: letters(story, *object),
+            bucket,
+            number: number as u32,
+        });
     }
     keyed.sort_unstable_by(|a, b| {
-        a.0.cmp(&b.0)
-            .then_with(|| compare(story, &ranks, a.1, b.1))
-            .then(a.1.cmp(&b.1))
+        let by_letters = match (a.letters, b.letters) {
+            (Some((group, first)), Some((other, second))) if group == other => first.cmp(&second),
+            _ => Ordering::Equal,
+        };
+        a.bucket
+            .cmp(&b.bucket)
+            .then(by_letters)
+            .then_with(|| compare(story, &ranks, a.number, b.number))
+            .then(a.number.cmp(&b.number))
     });
-    keyed.into_iter().map(|(_, object)| object).collect()
+    keyed.into_iter().map(|keyed| keyed.number).collect()
+}
+
+/// An object that is about to be sorted.
+struct Keyed {
+    /// For a pod that ends with letters its group and these.
+    letters: Option<(u32, [u8; 5])>,
+    bucket: u32,
+    number: u32,
+}
+
+/// What tells pods of a group apart, so that most need not be looked up to be compared.
+fn letters(story: &Story<'_>, object: ObjectRef) -> Option<(u32, [u8; 5])> {
+    if object.sort != Sort::Pod {
+        return None;
+    }
+    let pod = story.pods.get(object.index as usize)?;
+    let group = story.groups.get(pod.group as usize)?;
+    (group.form == NameForm::Letters).then_some((pod.group, pod.suffix))
 }
 
 /// Returns for each object that Events are about its place among those, by namespace and by name

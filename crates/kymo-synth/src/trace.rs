@@ -343,8 +343,9 @@ impl Rows<'_, '_> {
             .then(|| Filler::new(identity, group, pod.group, &mut self.forms))
             .flatten();
         let mut state = PodState::default();
-        let mut rows = Vec::new();
-        for event in synthesis.index.events_of(number) {
+        let events = synthesis.index.events_of(number);
+        let mut rows = Vec::with_capacity(events.len());
+        for event in events {
             let Some(entry) = story.timeline.get(*event as usize) else {
                 continue;
             };

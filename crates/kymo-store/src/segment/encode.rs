@@ -257,7 +257,10 @@ impl Encoder {
                 let from = version.filled.as_ref()?;
                 let steps = self.known.between(event.feed, from, filled)?;
                 let base = u32::try_from(number - version.row).ok();
-                base.filter(|_| is_worth_it(steps.cost(filled), || filled.bytes()))
+                let cost = steps.cost(filled);
+                let is_kept =
+                    is_worth_it(cost, filled.least_bytes()) || is_worth_it(cost, filled.bytes());
+                base.filter(|_| is_kept)
                     .map(|base| (base, version.depth + 1, steps))
             }
         };
@@ -371,7 +374,7 @@ impl Encoder {
         };
         let patch = cost(&parts.body, &encoded.body) + cost(&parts.managed, &encoded.managed);
         let whole = parts.body.text.len() + parts.managed.text.len();
-        if !is_worth_it(patch, || whole) {
+        if !is_worth_it(patch, whole) {
             return (Plan::Keyframe, 0);
         }
         let base = number - version.row;
@@ -610,8 +613,8 @@ impl Encoded {
 }
 
 /// Tells whether a patch is so much smaller than the whole that it is kept.
-fn is_worth_it(patch: usize, whole: impl FnOnce() -> usize) -> bool {
-    patch * 4 <= whole() * 3
+fn is_worth_it(patch: usize, whole: usize) -> bool {
+    patch * 4 <= whole * 3
 }
 
 fn diff_managed(old: &Doc, new: &Doc, changes: &mut Vec<Change>) {

@@ -10,7 +10,7 @@ use super::decode::parse;
 use super::json::{At, Doc};
 use super::kept::KeptRow;
 use super::shadow::{Head, HeadRef, Parts, join};
-use super::times::write_seconds;
+use super::times::push_seconds;
 use super::{Row, SegmentError};
 
 /// The most blanks for texts that a form has.
@@ -232,11 +232,16 @@ impl Filled {
             out.push_str(&piece.text);
             match piece.blank {
                 Some(Blank::Text(number)) => out.push_str(self.texts.get(number)),
-                Some(Blank::Time(number)) => out.push_str(&write_seconds(self.time(number))?),
+                Some(Blank::Time(number)) => push_seconds(self.time(number), out)?,
                 None => {}
             }
         }
         Some(())
+    }
+
+    /// How long the body is at least.
+    pub(super) fn least_bytes(&self) -> usize {
+        self.form.fixed_bytes
     }
 
     /// How long the body is without what typed columns hold.

@@ -9,7 +9,7 @@ use super::chain::patch;
 use super::form::{Blank, Filled, Form, MOST_TIMES, Piece};
 use super::json::{At, Doc, Edit, Parser, diff, same};
 use super::stored::{Op, OpValue};
-use super::times::read_seconds;
+use super::times::{push_seconds, read_seconds};
 
 /// More are not remembered.
 const MOST_STEPS: usize = 4096;
@@ -223,11 +223,7 @@ impl Steps {
                 Value::Pieces(pieces) => to.write(pieces, &mut made.text)?,
                 Value::Time(number) if age(ages, to.time(*number)).is_none() => {
                     made.text.push('"');
-                    let piece = Piece {
-                        text: "".into(),
-                        blank: Some(Blank::Time(*number)),
-                    };
-                    to.write(&[piece], &mut made.text)?;
+                    push_seconds(to.time(*number), &mut made.text)?;
                     made.text.push('"');
                 }
                 _ => continue,

@@ -27,18 +27,33 @@ pub fn read_seconds(text: &[u8]) -> Option<i64> {
 
 /// Writes a time of the years 0 to 9999; `None` for others.
 pub(super) fn write_seconds(seconds: i64) -> Option<String> {
+    let mut text = String::with_capacity(20);
+    push_seconds(seconds, &mut text)?;
+    Some(text)
+}
+
+/// Adds a time of the years 0 to 9999 to a text; `None` for others.
+pub(super) fn push_seconds(seconds: i64, out: &mut String) -> Option<()> {
     let days = seconds.div_euclid(86_400);
     let of_day = seconds.rem_euclid(86_400);
     let (year, month, day) = civil_from_days(days);
     if !(0..=9999).contains(&year) {
         return None;
     }
-    Some(format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        of_day / 3600,
-        of_day / 60 % 60,
-        of_day % 60
-    ))
+    let mut two = |number: i64, behind: &str| {
+        for digit in [number / 10, number % 10] {
+            out.push(char::from(b'0' + (digit % 10) as u8));
+        }
+        out.push_str(behind);
+    };
+    two(year / 100, "");
+    two(year % 100, "-");
+    two(month, "-");
+    two(day, "T");
+    two(of_day / 3600, ":");
+    two(of_day / 60 % 60, ":");
+    two(of_day % 60, "Z");
+    Some(())
 }
 
 fn is_leap(year: i64) -> bool {

@@ -157,7 +157,7 @@ impl Story<'_> {
                 }
                 let uid = self.seed.named_uid(&format!("node/{name}")).to_string();
                 let node = Node::new(order, &pattern, index, self.nodes.len() as u64, &uid);
-                let body = node.body().clone();
+                let body = node.body();
                 let node = self.add_machine(&body, node).map_err(|error| match error {
                     Error::Order { message, .. } => refused(message),
                     other => other,

@@ -184,8 +184,29 @@ impl<'a> Story<'a> {
             }
         }
         story.end = horizon.unwrap_or(story.now);
+        story.forget();
         story.thin();
         Ok(story)
+    }
+
+    /// Forgets what only mattered while things happened.
+    fn forget(&mut self) {
+        self.queue = Queue::default();
+        self.cluster = Cluster::default();
+        self.prepared = Vec::new();
+        self.node_state = Vec::new();
+        self.known_nodes = BTreeMap::new();
+        self.sets = Vec::new();
+        self.deployments = Vec::new();
+        self.crons = Vec::new();
+        self.waiting = VecDeque::new();
+        self.claims = Vec::new();
+        self.claimed = BTreeSet::new();
+        self.templates = BTreeMap::new();
+        self.letters = Letters::default();
+        self.timeline.shrink_to_fit();
+        self.objects.shrink_to_fit();
+        self.pods.shrink_to_fit();
     }
 
     fn act(&mut self, action: Action) -> Result<(), Error> {
