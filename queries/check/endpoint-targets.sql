@@ -19,7 +19,10 @@ WITH slices AS (
     unnest(
       CASE
         WHEN resource = 'endpointslices' THEN json_path(object, '$.endpoints[*].targetRef')
-        ELSE json_path(object, '$.subsets[*].addresses[*].targetRef')
+        ELSE array_concat(
+          json_path(object, '$.subsets[*].addresses[*].targetRef'),
+          json_path(object, '$.subsets[*].notReadyAddresses[*].targetRef')
+        )
       END
     ) AS target
   FROM events

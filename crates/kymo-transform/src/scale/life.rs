@@ -131,7 +131,8 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
         "SELECT ts, uid, name, owner_uid, type, certainty, created, deleted, \
          condition(object, 'Ready')['status'], json_get_str(object, 'status', 'phase'), \
          json_get_str(object, 'status', 'podIP'), json_get_str(object, 'status', 'podIPs', 1, 'ip'), \
-         json_get_str(object, 'metadata', 'annotations', 'batch.kubernetes.io/job-completion-index') \
+         json_get_str(object, 'metadata', 'annotations', 'batch.kubernetes.io/job-completion-index'), \
+         json_get_str(object, 'status', 'hostIP') \
          FROM events WHERE kind = 'Pod' AND owner_uid IN ({}) ORDER BY name, uid, seq",
         list.join(", ")
     );
@@ -142,7 +143,7 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
             (column(1)?, column(2)?, column(3)?, column(4)?, column(5)?);
         let (ready, phases, first_ip, second_ip) =
             (column(8)?, column(9)?, column(10)?, column(11)?);
-        let indexes = column(12)?;
+        let (indexes, hosts) = (column(12)?, column(13)?);
         let created: Vec<Option<i64>> = nanoseconds(batch, 6)?;
         let deleted: Vec<Option<i64>> = nanoseconds(batch, 7)?;
         for (row, ts) in numbers(batch, 0)?.enumerate() {
@@ -174,7 +175,12 @@ pub(crate) async fn lives(owners: &[String], session: &QuerySession) -> Result<V
             if life.index.is_none() {
                 life.index = text(&indexes).and_then(|index| index.parse().ok());
             }
-            for address in [text(&first_ip), text(&second_ip)].into_iter().flatten() {
+            let addresses = match text(&first_ip) {
+                // It has those of its node.
+                address if address.is_some() && address == text(&hosts) => [None, None],
+                address => [address, text(&second_ip)],
+            };
+            for address in addresses.into_iter().flatten() {
                 if !life.addresses.contains(&address) {
                     life.addresses.push(address);
                 }

@@ -12,6 +12,9 @@ use crate::copy::{Kinds, Names, ObjectName, Renaming, texts_of};
 use crate::language::Workload;
 use crate::rows::{each_batch, literal, texts};
 
+/// The highest number of a pod: all below it are kept in memory.
+const HIGHEST: u64 = 100_000;
+
 /// The numbers of the pods of a `StatefulSet`.
 #[derive(Debug, Default)]
 pub(super) struct Ordinals {
@@ -38,8 +41,15 @@ impl Ordinals {
         ratio: Ratio,
         session: &QuerySession,
     ) -> Result<Self, Error> {
-        let count = lives.iter().map(|life| ordinal(&life.name) + 1).max();
-        let count = count.unwrap_or(0);
+        let highest = lives.iter().max_by_key(|life| ordinal(&life.name));
+        if let Some(life) = highest.filter(|life| ordinal(&life.name) > HIGHEST) {
+            return Err(Error::Statement {
+                message: format!("the number of the pod `{}` is above {HIGHEST}", life.name),
+                place: workload.place,
+                hint: Some("SCALE its namespace".to_owned()),
+            });
+        }
+        let count = highest.map_or(0, |life| ordinal(&life.name) + 1);
         let left = ratio.of(count);
         let copies = (0..count).map(|ordinal| {
             if ratio.numerator < ratio.denominator {

@@ -123,6 +123,23 @@ fn a_smaller_stateful_set_keeps_its_first_numbers() {
 }
 
 #[test]
+fn a_number_that_no_pod_has_is_refused() {
+    let mut story = Story::default();
+    let set = json!({"spec": {"replicas": 1}, "status": {"replicas": 1}});
+    let owner = json!([{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db",
+                        "controller": true, "uid": uid("StatefulSet/shop/db")}]);
+    let pod = json!({"metadata": {"ownerReferences": owner}});
+    story.listed("StatefulSet", "shop/db", set);
+    story.listed("Pod", "shop/db-18446744073709551615", pod);
+    let (input, _directory) = story.trace();
+    let error = try_make(&input, "SCALE StatefulSet 'shop/db' BY 2", 0).err();
+    assert_eq!(
+        error.map(|error| error.to_string()).as_deref(),
+        Some("the number of the pod `db-18446744073709551615` is above 100000")
+    );
+}
+
+#[test]
 fn a_job_has_more_pods_that_are_all_counted() {
     let job = "SELECT json_get_int(object, 'spec', 'completions'), json_get_int(object, 'spec', 'parallelism'),
         max(coalesce(json_get_int(object, 'status', 'succeeded'), 0))
@@ -169,8 +186,8 @@ fn indexed() -> (PathBuf, TempDir) {
                  "generateName": format!("render-{number}-"),
                  "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "render",
                    "controller": true, "uid": uid("Job/shop/render")}]},
-               "spec": {"nodeName": "n1", "hostname": format!("render-{number}")},
-               "status": {"phase": phase}})
+               "spec": {"nodeName": "n1", "hostname": format!("render-{number}"), "hostNetwork": true},
+               "status": {"phase": phase, "hostIP": "192.0.2.1", "podIP": "192.0.2.1"}})
     };
     story.listed("Namespace", "shop", json!({}));
     story.listed("Node", "n1", json!({}));
@@ -239,6 +256,15 @@ fn pods_of_an_indexed_job_do_parts_of_their_own() {
          FROM events WHERE kind = 'Job' AND ts > at('31s') AND ts < at('32s')",
     );
     assert_eq!(counted, ["3 | 0,3,4"]);
+    let addresses = ask(
+        &made.path,
+        "SELECT DISTINCT json_get_str(object, 'status', 'podIP') AS ip FROM events WHERE kind = 'Pod'",
+    );
+    assert_eq!(
+        addresses,
+        ["192.0.2.1"],
+        "that of the node is not the pod's own"
+    );
 }
 
 #[test]

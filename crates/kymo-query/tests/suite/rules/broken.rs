@@ -121,6 +121,15 @@ fn the_shop_is_legal() {
     |shop: &mut Shop| shop.object("EndpointSlice", 0)["endpoints"][0]["targetRef"]["uid"] = json!("p9"),
     "endpoint-targets: event 13 at 2026-11-21T02:00:13.100000000Z: EndpointSlice shop/web-x (e1) sends to the pod web-1-a (p9), which is not there"
 )]
+#[case::a_target_that_is_neither_ready_nor_there(
+    |shop: &mut Shop| shop.added(20_000, {
+        let mut endpoints = object("v1", "Endpoints", "shop/web", "e2", 20);
+        endpoints["subsets"] = json!([{"notReadyAddresses":
+            [{"ip": "10.0.0.9", "targetRef": {"kind": "Pod", "namespace": "shop", "name": "web-1-b", "uid": "p9"}}]}]);
+        endpoints
+    }),
+    "endpoint-targets: event 14 at 2026-11-21T02:00:20.000000000Z: Endpoints shop/web (e2) sends to the pod web-1-b (p9), which is not there"
+)]
 #[case::a_service_that_is_not_there(
     |shop: &mut Shop| shop.without("Service"),
     "endpoint-targets: event 12 at 2026-11-21T02:00:13.100000000Z: EndpointSlice shop/web-x (e1) belongs to the Service web, which is not there"

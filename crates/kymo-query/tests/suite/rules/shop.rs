@@ -14,7 +14,7 @@ use crate::traces;
 const END: u64 = 100_000;
 
 /// What is recorded: group, resource, kind, and whether it is namespaced.
-const RESOURCES: [(&str, &str, &str, bool); 11] = [
+const RESOURCES: [(&str, &str, &str, bool); 12] = [
     ("", "nodes", "Node", false),
     ("", "pods", "Pod", true),
     ("", "services", "Service", true),
@@ -26,6 +26,7 @@ const RESOURCES: [(&str, &str, &str, bool); 11] = [
     ("apps", "statefulsets", "StatefulSet", true),
     ("batch", "jobs", "Job", true),
     ("discovery.k8s.io", "endpointslices", "EndpointSlice", true),
+    ("", "endpoints", "Endpoints", true),
 ];
 
 /// An event that is to be recorded.
