@@ -230,6 +230,10 @@ async fn cluster(
             resource("", "events"),
             resource("events.k8s.io", "events"),
         ]);
+        if daemons.has_slices() {
+            let slices = resource("discovery.k8s.io", "endpointslices");
+            graphs.widened.insert(slices);
+        }
     }
     let mut taken_nodes = texts_of(
         session,

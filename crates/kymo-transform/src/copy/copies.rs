@@ -6,10 +6,12 @@ use kymo_store::segment::{Row, SegmentMeta};
 use kymo_store::{LogRecord, PlacedRecord, Trace};
 use serde_json::Value;
 
+use super::backends;
 use super::renaming::Renaming;
 use super::{Rows, Watch, widened};
 use crate::Error;
 use crate::draft::Draft;
+use crate::scale::backends::Form;
 use crate::scale::{Surplus, get, set};
 
 /// Objects that are there several times, at the same times as the recorded ones.
@@ -195,16 +197,28 @@ impl Copies {
         if let Some(moves) = &self.moves {
             moves.references(&mut draft)?;
         }
+        let form = Form::of(&feed.resource);
+        if let (Some(form), Some(leaving)) = (form, &self.leaving) {
+            backends::without(form, leaving, &mut draft)?;
+        }
         let mut made = Vec::new();
         for (renaming, own) in self.renamings.iter().zip(&self.own_feeds) {
             // Who is not in one copy is in no later one.
-            let Some(mut copy) = renaming.row(&draft, &feed.resource)? else {
+            let part = match form {
+                Some(Form::Slice) => backends::part(renaming, &draft)?,
+                _ => None,
+            };
+            let of = part.as_ref().unwrap_or(&draft);
+            let Some(mut copy) = renaming.row(of, &feed.resource)? else {
                 break;
             };
             if let Some(feed) = own.get(&copy.event.feed) {
                 copy.event.feed = *feed;
             }
             made.push(number(copy, renaming.copy)?);
+        }
+        if form == Some(Form::Endpoints) {
+            backends::add(&self.renamings, &mut draft)?;
         }
         if let Some(more) = self.counts.get(&draft.event.key.uid) {
             count(&mut draft, more)?;

@@ -17,6 +17,14 @@ pub(super) struct Daemons {
     nodes: BTreeMap<String, u64>,
     pods: Vec<Daemon>,
     events: Vec<About>,
+    slices: Vec<Slice>,
+}
+
+/// An `EndpointSlice` with such pods in it.
+struct Slice {
+    namespace: String,
+    name: String,
+    nodes: BTreeSet<String>,
 }
 
 struct Daemon {
@@ -107,11 +115,18 @@ impl Daemons {
             Ok(())
         })
         .await?;
+        let slices = slices(session, &pods, &places).await?;
         Ok(Self {
             nodes,
             pods,
             events,
+            slices,
         })
+    }
+
+    /// Tells whether slices list them.
+    pub(super) fn has_slices(&self) -> bool {
+        !self.slices.is_empty()
     }
 
     /// Returns the condition on `events` for what has addresses: these pods, and the nodes.
@@ -136,7 +151,7 @@ impl Daemons {
         } else {
             texts_of(
                 session,
-                "SELECT DISTINCT name FROM events WHERE kind = 'Pod'",
+                "SELECT DISTINCT name FROM events WHERE kind IN ('Pod', 'EndpointSlice')",
             )
             .await?
         };
@@ -184,6 +199,12 @@ impl Daemons {
                 _ => format!("{}-{}", event.name, copy + 1),
             };
             objects.insert(of("events", &event.namespace, &event.name), name);
+        }
+        for slice in &self.slices {
+            if slice.nodes.iter().any(|node| nodes.contains_key(node)) {
+                let name = names.sibling(&slice.name, random);
+                objects.insert(of("endpointslices", &slice.namespace, &slice.name), name);
+            }
         }
     }
 
@@ -235,6 +256,37 @@ impl Daemons {
         }
         Ok(counts)
     }
+}
+
+/// Finds the slices that list the pods.
+async fn slices(
+    session: &QuerySession,
+    pods: &[Daemon],
+    places: &HashMap<String, usize>,
+) -> Result<Vec<Slice>, Error> {
+    let mut found: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let sql = "SELECT DISTINCT namespace, name, pod FROM (\
+         SELECT namespace, name, unnest(json_path(object, '$.endpoints[*].targetRef.uid')) AS pod \
+         FROM events WHERE api_group = 'discovery.k8s.io' AND resource = 'endpointslices')";
+    each_batch(session, sql, |batch| {
+        let (spaces, names, uids) = (texts(batch, 0)?, texts(batch, 1)?, texts(batch, 2)?);
+        for ((namespace, name), uid) in spaces.iter().zip(names.iter()).zip(uids.iter()) {
+            let place = uid.and_then(|uid| places.get(uid));
+            if let Some(pod) = place.and_then(|place| pods.get(*place)) {
+                let text = |value: Option<&str>| value.unwrap_or("").to_owned();
+                let nodes = found.entry((text(namespace), text(name))).or_default();
+                nodes.insert(pod.node.clone());
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    let slices = found.into_iter().map(|((namespace, name), nodes)| Slice {
+        namespace,
+        name,
+        nodes,
+    });
+    Ok(slices.collect())
 }
 
 fn of(resource: &str, namespace: &str, name: &str) -> ObjectName {

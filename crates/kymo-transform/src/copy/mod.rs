@@ -8,6 +8,7 @@
 
 mod addresses;
 mod ask;
+mod backends;
 mod cluster;
 mod copies;
 mod daemons;

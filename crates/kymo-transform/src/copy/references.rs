@@ -43,7 +43,7 @@ impl Renaming {
         }
     }
 
-    fn walk(&self, field: &str, value: &mut Value, home: &str) {
+    pub(super) fn walk(&self, field: &str, value: &mut Value, home: &str) {
         match value {
             Value::Object(fields) => self.fields(field, fields, home),
             Value::Array(items) => {

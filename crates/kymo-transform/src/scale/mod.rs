@@ -5,7 +5,7 @@
 //! take one. The first copy is the recorded pod itself; the others are clones, with the recorded
 //! pod's life and the start of a sibling that is drawn.
 
-mod backends;
+pub(crate) mod backends;
 mod clone;
 mod counts;
 mod fleet;

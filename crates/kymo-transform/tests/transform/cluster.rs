@@ -140,6 +140,8 @@ fn daemons() -> (PathBuf, TempDir) {
         );
     }
     story.listed("DaemonSet", "kube-system/agent", set(0));
+    story.listed("Service", "kube-system/agent", json!({}));
+    let mut listed: Vec<(Value, Value)> = Vec::new();
     for (at, (node, suffix)) in [(10, ("n1", "bbbbb")), (20, ("n2", "ccccc"))] {
         let pod = |ready: bool| -> Value {
             let conditions = json!([{"type": "Ready", "status": if ready { "True" } else { "False" },
@@ -171,8 +173,54 @@ fn daemons() -> (PathBuf, TempDir) {
                                       "uid": uid(&format!("Pod/kube-system/agent-{suffix}"))},
                    "message": format!("Started on {node}")}),
         );
+        let ip = format!("10.0.0.{at}");
+        let target = json!({"kind": "Pod", "namespace": "kube-system", "name": format!("agent-{suffix}"),
+                            "uid": uid(&format!("Pod/{name}"))});
+        listed.push((
+            json!({"addresses": [ip], "conditions": {"ready": true}, "nodeName": node, "targetRef": target}),
+            json!({"ip": ip, "nodeName": node, "targetRef": target}),
+        ));
+        let (in_slice, in_endpoints): (Vec<Value>, Vec<Value>) = listed.iter().cloned().unzip();
+        let event_type = if at == 10 {
+            EventType::Added
+        } else {
+            EventType::Modified
+        };
+        let owner = json!([{"apiVersion": "v1", "kind": "Service", "name": "agent", "controller": true,
+                            "uid": uid("Service/kube-system/agent")}]);
+        let metadata = json!({"generation": at / 10, "creationTimestamp": second(12), "ownerReferences": owner,
+                              "labels": {"kubernetes.io/service-name": "agent"}});
+        let slice = json!({"metadata": metadata, "addressType": "IPv4", "endpoints": in_slice, "ports": [{"port": 80}]});
+        let subsets = json!([{"addresses": in_endpoints, "ports": [{"port": 80}]}]);
+        let endpoints = json!({"metadata": {"creationTimestamp": second(12)}, "subsets": subsets});
+        let slice_name = "kube-system/agent-zzzzz";
+        story.seen(at + 2, event_type, "EndpointSlice", slice_name, slice);
+        story.seen(
+            at + 2,
+            event_type,
+            "Endpoints",
+            "kube-system/agent",
+            endpoints,
+        );
     }
     story.trace()
+}
+
+/// Addresses that are listed in the end, with whether they are those of a pod on that node.
+fn backends(path: &std::path::Path) -> Vec<String> {
+    ask(
+        path,
+        "WITH pods AS (
+           SELECT DISTINCT uid, json_get_str(object, 'status', 'podIP') AS ip, json_get_str(object, 'spec', 'nodeName') AS node
+           FROM events WHERE kind = 'Pod'),
+         listed AS (
+           SELECT kind, coalesce(json_get_str(e, 'ip'), json_get_str(e, 'addresses', 0)) AS ip, json_get_str(e, 'nodeName') AS node,
+             json_get_str(e, 'targetRef', 'uid') AS uid
+           FROM (SELECT kind, unnest(array_concat(json_path(object, '$.endpoints[*]'), json_path(object, '$.subsets[*].addresses[*]'))) AS e
+             FROM objects WHERE kind IN ('EndpointSlice', 'Endpoints')))
+         SELECT l.kind, count(*) AS listed, count(DISTINCT l.ip) AS addresses, count(p.uid) AS pods FROM listed AS l
+         LEFT JOIN pods AS p ON p.uid = l.uid AND p.ip = l.ip AND p.node = l.node GROUP BY l.kind ORDER BY l.kind",
+    )
 }
 
 const COUNTED: &str = "SELECT json_get_int(object, 'status', 'numberReady') FROM events
@@ -216,6 +264,15 @@ fn a_copy_of_a_node_has_its_daemons_and_they_are_counted() {
          AND json_get_str(object, 'spec', 'holderIdentity') = name",
     );
     assert_eq!(leases, ["5"]);
+    assert_eq!(
+        backends(&made.path),
+        ["EndpointSlice | 5 | 5 | 5", "Endpoints | 5 | 5 | 5"]
+    );
+    let slices = ask(
+        &made.path,
+        "SELECT DISTINCT name LIKE 'agent-_____', owner_name FROM objects WHERE kind = 'EndpointSlice'",
+    );
+    assert_eq!(slices, ["true | agent"]);
 }
 
 #[test]
@@ -231,5 +288,9 @@ fn with_a_node_its_daemons_leave() {
     assert_eq!(
         ask(&made.path, COUNTED).last().map(String::as_str),
         Some("1")
+    );
+    assert_eq!(
+        backends(&made.path),
+        ["EndpointSlice | 1 | 1 | 1", "Endpoints | 1 | 1 | 1"]
     );
 }

@@ -1,14 +1,27 @@
 use std::sync::Arc;
 
-use kymo_model::EventType;
-use serde_json::{Map, Value};
+use kymo_model::{EventType, ResourceType};
+use serde_json::{Map, Value, json};
+
+const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 
 /// What lists the pods behind a Service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     #[default]
     Slice,
     Endpoints,
+}
+
+impl Form {
+    /// Returns how objects of a resource list pods; `None` if they list none.
+    pub(crate) fn of(resource: &ResourceType) -> Option<Self> {
+        match (resource.group.as_str(), resource.resource.as_str()) {
+            ("discovery.k8s.io", "endpointslices") => Some(Self::Slice),
+            ("", "endpoints") => Some(Self::Endpoints),
+            _ => None,
+        }
+    }
 }
 
 /// A recorded `EndpointSlice` or Endpoints in which there are pods of the workload, and the slices
@@ -137,7 +150,7 @@ impl Listing {
 pub(super) const LISTS: [(&str, bool); 2] = [("addresses", true), ("notReadyAddresses", false)];
 
 /// Calls with each list of addresses, the ports behind it, and whether those in it are ready.
-pub(super) fn each_list(
+pub(crate) fn each_list(
     form: Form,
     object: &mut Value,
     mut call: impl FnMut(&Value, bool, &mut Vec<Value>),
@@ -167,11 +180,11 @@ pub(super) fn pod_of(address: &Value) -> Option<&str> {
 }
 
 /// Takes addresses out, and leaves the object as the controller writes one without them.
-pub(super) fn withdraw(form: Form, object: &mut Value, leaves: impl Fn(&str) -> bool) {
+pub(crate) fn withdraw(form: Form, object: &mut Value, leaves: impl Fn(&Value) -> bool) {
     let mut is_changed = false;
     each_list(form, object, |_, _, addresses| {
         let before = addresses.len();
-        addresses.retain(|address| !pod_of(address).is_some_and(&leaves));
+        addresses.retain(|address| !leaves(address));
         is_changed |= addresses.len() < before;
     });
     if is_changed {
@@ -214,10 +227,31 @@ pub(super) fn tidy(form: Form, object: &mut Value) {
     }
 }
 
+/// Puts the addresses of Endpoints in order.
+pub(crate) fn in_order(subsets: &mut [Value]) {
+    for subset in subsets {
+        for (list, _) in LISTS {
+            if let Some(Value::Array(addresses)) = subset.get_mut(list) {
+                // Source: `LessEndpointAddress` of k8s.io/kubernetes/pkg/api/v1/endpoints.
+                addresses.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
+            }
+        }
+    }
+}
+
+fn order_of(address: &Value) -> (&str, &str) {
+    let ip = address.get("ip").and_then(Value::as_str);
+    (ip.unwrap_or_default(), pod_of(address).unwrap_or_default())
+}
+
+/// Says that there are more addresses than are shown.
+pub(crate) fn mark_as_cut(metadata: &mut Map<String, Value>) {
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    annotations[OVER_CAPACITY] = json!("truncated");
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -225,12 +259,12 @@ mod tests {
         let endpoint = |uid: &str| json!({"addresses": ["10.0.0.1"], "targetRef": {"uid": uid}});
         let mut slice =
             json!({"endpoints": [endpoint("a"), endpoint("b")], "ports": [{"port": 80}]});
-        withdraw(Form::Slice, &mut slice, |uid| uid == "a");
+        withdraw(Form::Slice, &mut slice, |one| pod_of(one) == Some("a"));
         assert_eq!(
             slice,
             json!({"endpoints": [endpoint("b")], "ports": [{"port": 80}]})
         );
-        withdraw(Form::Slice, &mut slice, |uid| uid == "b");
+        withdraw(Form::Slice, &mut slice, |one| pod_of(one) == Some("b"));
         assert_eq!(slice, json!({"endpoints": null, "ports": null}));
     }
 
@@ -241,12 +275,16 @@ mod tests {
             {"addresses": [address("a")], "notReadyAddresses": [address("b")], "ports": []},
             {"addresses": [address("a")], "ports": [{"port": 80}]},
         ]});
-        withdraw(Form::Endpoints, &mut endpoints, |uid| uid == "a");
+        withdraw(Form::Endpoints, &mut endpoints, |one| {
+            pod_of(one) == Some("a")
+        });
         assert_eq!(
             endpoints,
             json!({"subsets": [{"notReadyAddresses": [address("b")], "ports": []}]})
         );
-        withdraw(Form::Endpoints, &mut endpoints, |uid| uid == "b");
+        withdraw(Form::Endpoints, &mut endpoints, |one| {
+            pod_of(one) == Some("b")
+        });
         assert_eq!(endpoints, json!({}));
     }
 }

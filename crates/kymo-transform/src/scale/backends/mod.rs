@@ -14,6 +14,8 @@ mod written;
 
 pub(super) use controller::Controller;
 pub(super) use listing::Listing;
+pub(crate) use listing::{Form, each_list, in_order, mark_as_cut, withdraw};
+pub(crate) use read::IN_ENDPOINTS;
 pub(super) use read::read;
 pub(super) use walk::Walk;
 pub(super) use written::second;

@@ -14,7 +14,7 @@ use crate::scale::fleet::Pod;
 /// The most addresses that a slice has. Source: `maxEndpointsPerSlice` of the controller, by default.
 pub(super) const IN_SLICE: usize = 100;
 /// The most addresses that Endpoints have. Source: `maxCapacity` of the endpoints controller.
-pub(super) const IN_ENDPOINTS: usize = 1000;
+pub(crate) const IN_ENDPOINTS: usize = 1000;
 
 /// Finds what lists pods of the workload that are cloned or leave. `places` has the pods by uid.
 pub(in crate::scale) async fn read(
@@ -135,8 +135,9 @@ impl Reader<'_> {
         self.present.shrinks |= leaving;
         self.has_pods |= leaving || !said.is_empty();
         let rest = if leaving {
-            let leaves = |uid: &str| {
-                let pod = places.get(uid).and_then(|place| pods.get(*place));
+            let leaves = |address: &Value| {
+                let place = pod_of(address).and_then(|uid| places.get(uid));
+                let pod = place.and_then(|place| pods.get(*place));
                 pod.is_some_and(|pod| !pod.stays)
             };
             withdraw(form, &mut object, leaves);

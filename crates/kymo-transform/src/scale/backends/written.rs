@@ -2,13 +2,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::listing::{Form, LISTS, Listing, Version, pod_of, tidy, withdraw};
+use super::listing::{
+    Form, LISTS, Listing, Version, in_order, mark_as_cut, pod_of, tidy, withdraw,
+};
 use crate::draft::Rework;
 use crate::scale::clone::replaced;
 use crate::scale::fleet::{Fleet, Role};
 
 const TRIGGER: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 const MANAGER: &str = "kube-controller-manager";
 
 /// A slice or Endpoints with clones in it, made out of a recorded row.
@@ -40,7 +41,9 @@ impl Rework for Written {
         if self.sheet > 0 {
             object["endpoints"] = Value::Array(Vec::new());
         } else if listing.shrinks {
-            withdraw(listing.form, object, |uid| self.fleet.leaves(uid));
+            withdraw(listing.form, object, |address| {
+                pod_of(address).is_some_and(|uid| self.fleet.leaves(uid))
+            });
         }
         let Value::Object(fields) = object else {
             return;
@@ -104,14 +107,7 @@ impl Written {
                 }
             }
         }
-        for subset in &mut subsets {
-            for (list, _) in LISTS {
-                if let Some(Value::Array(addresses)) = subset.get_mut(list) {
-                    // Source: `LessEndpointAddress` of k8s.io/kubernetes/pkg/api/v1/endpoints.
-                    addresses.sort_by(|a, b| order_of(a).cmp(&order_of(b)));
-                }
-            }
-        }
+        in_order(&mut subsets);
         fields.insert("subsets".to_owned(), Value::Array(subsets));
     }
 
@@ -170,8 +166,7 @@ impl Written {
             *trigger = json!(second(version.trigger));
         }
         if self.is_cut {
-            let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
-            annotations[OVER_CAPACITY] = json!("truncated");
+            mark_as_cut(metadata);
         }
         if let Some(Value::Array(managed)) = metadata.get_mut("managedFields") {
             let own = managed
@@ -207,11 +202,6 @@ impl Fleet {
         };
         pod.is_some_and(|pod| !pod.stays)
     }
-}
-
-fn order_of(address: &Value) -> (&str, &str) {
-    let ip = address.get("ip").and_then(Value::as_str);
-    (ip.unwrap_or_default(), pod_of(address).unwrap_or_default())
 }
 
 /// Writes a time as objects do, in whole seconds.
