@@ -87,7 +87,8 @@ impl CommandError {
             Error::Statement { .. }
             | Error::Patch { .. }
             | Error::Update { .. }
-            | Error::TimeOutOfRange { .. } => Kind::Usage,
+            | Error::TimeOutOfRange { .. }
+            | Error::TooLarge { .. } => Kind::Usage,
             Error::Object { .. } | Error::Unparsable { .. } => Kind::Corrupt,
             Error::Workspace { .. } | Error::Changed | Error::Anonymize { .. } => Kind::Environment,
             _ => Kind::Bug,
@@ -100,6 +101,9 @@ impl CommandError {
             | Error::Patch {
                 hint: Some(hint), ..
             } => told.hint(hint),
+            Error::TooLarge { .. } => told.hint(
+                "take some namespaces of it first: `kymo transform TRACE -e \"KEEP OBJECTS WHERE namespace IN (…) WITH OWNED\"`",
+            ),
             Error::Anonymize {
                 source: kymo_anonymize::Failure::TooManyNames { .. },
                 ..
@@ -201,6 +205,9 @@ impl From<ImportError> for CommandError {
         let hint = match &error {
             ImportError::NoTime { .. } => Some(
                 "give the first time with `--start 2026-11-21T02:07:16Z`; `kymo import watch` also takes `--live`, for the time of reading",
+            ),
+            ImportError::StartIsTold { .. } => Some(
+                "leave out `--start`; to move a trace in time, `SHIFT TIME` of `kymo transform` does it",
             ),
             ImportError::OutputExists { .. } => Some("name a trace that does not exist yet"),
             ImportError::NoInput { .. } | ImportError::NoEvent { .. } => {

@@ -135,6 +135,14 @@ pub enum Error {
         /// The stream.
         path: String,
     },
+    /// A start was given for times that need none.
+    #[error("`{path}` needs no start: {reason}")]
+    StartIsTold {
+        /// The stream.
+        path: String,
+        /// Where its times begin.
+        reason: String,
+    },
     /// Something is at the place of the output.
     #[error("output `{}` exists already", path.display())]
     OutputExists {
@@ -218,6 +226,7 @@ impl Error {
             self,
             Self::NoInput { .. }
                 | Self::NoTime { .. }
+                | Self::StartIsTold { .. }
                 | Self::OutputExists { .. }
                 | Self::Mapping { .. }
                 | Self::MissingColumns { .. }

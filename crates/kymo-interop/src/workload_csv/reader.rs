@@ -55,11 +55,9 @@ impl TableReader {
         let (times, gpus) = rows.meaning.map_or_else(Default::default, |meaning| {
             (Some(meaning.times), meaning.gpus)
         });
-        let no_time = || Error::NoTime {
-            path: files
-                .first()
-                .map_or_else(String::new, |file| (**file).to_owned()),
-        };
+        let first = files.first();
+        let path = first.map_or_else(String::new, |file| (**file).to_owned());
+        let no_time = || Error::NoTime { path: path.clone() };
         let given = match &context.missing_times {
             MissingTimes::Counted { start, .. } => Some(*start),
             _ => None,
@@ -88,6 +86,19 @@ impl TableReader {
             // Nodes alone have no time.
             None => given.ok_or_else(no_time)?,
         };
+        let is_told = match &times {
+            Some(Times::Counted { zero, .. }) => match zero {
+                Zero::Start => None,
+                Zero::Epoch => Some("its times are counted from 1970".to_owned()),
+                Zero::At(at) => Some(format!("the mapping counts its times from {at}")),
+            },
+            Some(Times::Calendar(_)) => Some("its times are dates".to_owned()),
+            None => None,
+        };
+        let is_needed = is_dated && rows.first_created.is_none();
+        if let (Some(reason), Some(_), false) = (is_told, given, is_needed) {
+            return Err(Error::StartIsTold { path, reason });
+        }
         let mut naming = Naming::new("");
         let mut named = |kind: &str, namespace: &str| {
             naming.of(&ObjectHead {

@@ -479,11 +479,6 @@ fn a_mapping_tells_the_zero_or_wants_a_start() {
         ("{unit: min, zero: start}", false, None),
         (
             "{unit: s, zero: 2020-01-01T00:00:00Z}",
-            true,
-            Some("2020-01-01T00:00:00Z"),
-        ),
-        (
-            "{unit: s, zero: 2020-01-01T00:00:00Z}",
             false,
             Some("2020-01-01T00:00:00Z"),
         ),
@@ -508,6 +503,44 @@ fn a_mapping_tells_the_zero_or_wants_a_start() {
             (Err(error), None) => assert!(matches!(error, Error::NoTime { .. }), "{error}"),
             (result, _) => panic!("{times}: {:?}", result.err()),
         }
+    }
+}
+
+#[test]
+fn a_start_that_would_change_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pods.csv");
+    let mapping = folder.path().join("mapping.yaml");
+    for (times, created, reason) in [
+        (
+            "{unit: s, zero: 2020-01-01T00:00:00Z}",
+            "5",
+            "the mapping counts its times from 2020-01-01T00:00:00.000000000Z",
+        ),
+        (
+            "{unit: s, zero: epoch}",
+            "5",
+            "its times are counted from 1970",
+        ),
+        (
+            "{calendar: '%Y-%m-%d %H:%M:%S'}",
+            "2023-11-14 00:00:05",
+            "its times are dates",
+        ),
+    ] {
+        fs::write(&path, format!("id,at\na,{created}\n")).unwrap();
+        let text = format!(
+            "name: x\ntimes: {times}\npods: {{name: {{column: id}}, created: {{column: at}}}}\n"
+        );
+        fs::write(&mapping, text).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let mut options = options(out.path(), path.clone());
+        options.mapping = Some(mapping.clone());
+        let error = run(&options).unwrap_err();
+        assert!(error.is_bad_request());
+        assert!(error.to_string().ends_with(reason), "{error}");
+        options.missing_times = MissingTimes::Refuse;
+        run(&options).unwrap();
     }
 }
 
