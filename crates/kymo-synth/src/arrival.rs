@@ -6,6 +6,8 @@ use std::sync::Arc;
 use rand::Rng;
 use rand_distr::{Distribution as _, Exp1};
 
+use crate::distribution::quantile;
+
 const SECOND: f64 = 1e9;
 
 /// What lies between two arrivals. Times are nanoseconds, rates are arrivals per second.
@@ -39,20 +41,27 @@ pub enum Arrival {
     },
     /// At these times after the beginning, in nanoseconds and in growing order.
     Times(Arc<[i64]>),
+    /// As measured: times in growing order, and as many arrivals between any two neighbours.
+    Empirical(Arc<[f64]>),
 }
 
 /// The times of one process, one after the other.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrivals {
     arrival: Arrival,
+    /// How many there are in all.
+    count: u64,
     number: u64,
     now: f64,
 }
 
 impl Arrivals {
-    pub(crate) fn new(arrival: Arrival) -> Self {
+    /// Times of `count` arrivals, which are spread over measured times; other processes go on behind
+    /// them.
+    pub(crate) fn new(arrival: Arrival, count: u64) -> Self {
         Self {
             arrival,
+            count,
             number: 0,
             now: 0.0,
         }
@@ -90,6 +99,13 @@ impl Arrivals {
                     .and_then(|number| times.get(number))
                     .copied();
             }
+            Arrival::Empirical(times) => {
+                if number >= self.count {
+                    return None;
+                }
+                let last = self.count.saturating_sub(1).max(1);
+                self.now = quantile(times, number as f64 / last as f64);
+            }
         }
         // Nothing happens after the year 2262.
         (self.now < 9e18).then_some(self.now as i64)
@@ -105,7 +121,7 @@ mod tests {
 
     fn times(arrival: Arrival, count: usize) -> Vec<i64> {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let mut arrivals = Arrivals::new(arrival);
+        let mut arrivals = Arrivals::new(arrival, count as u64);
         std::iter::from_fn(|| arrivals.next(&mut rng))
             .take(count)
             .collect()
@@ -126,6 +142,11 @@ mod tests {
             [0, 0, 1_000_000_000, 1_000_000_000, 2_000_000_000]
         );
         assert_eq!(times(Arrival::Times(Arc::from([5, 9])), 5), [5, 9]);
+        let measured = || Arrival::Empirical(Arc::from([0.0, 10.0, 100.0]));
+        assert_eq!(times(measured(), 5), [0, 5, 10, 55, 100]);
+        assert_eq!(times(measured(), 2), [0, 100]);
+        assert_eq!(times(measured(), 1), [0]);
+        assert_eq!(times(Arrival::Empirical(Arc::from([])), 2), [0, 0]);
     }
 
     #[test]

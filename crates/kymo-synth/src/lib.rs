@@ -35,8 +35,8 @@ pub use error::Error;
 pub use fit::{Distance, Fit, Tuning};
 pub use manifest::{Manifest, read_text};
 pub use order::{
-    Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, Stages, Updates, With,
-    WorkloadOrder,
+    Crash, Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, Stages, Updates,
+    With, WorkloadOrder,
 };
 pub use profile::Profile;
 pub use progress::{Progress, Unwatched};

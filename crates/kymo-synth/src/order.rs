@@ -14,9 +14,11 @@ pub struct Plan {
     pub seed: u64,
     /// And on this text, such as the name of the trace to which things are added.
     pub salt: String,
-    /// When the trace begins.
+    /// When things begin.
     pub start: Timestamp,
-    /// How long it lasts; until everything that was asked for has come and is at rest without one.
+    /// How long things go on until the trace begins, with a list of what is there then.
+    pub lead: i64,
+    /// How long it lasts, that time included; until everything that was asked for has come and is at rest without one.
     pub span: Option<i64>,
     /// The nodes.
     pub nodes: Vec<NodeOrder>,
@@ -40,6 +42,7 @@ impl Default for Plan {
             salt: String::new(),
             // 2026-01-01T00:00:00Z
             start: Timestamp(1_767_225_600_000_000_000),
+            lead: 0,
             span: None,
             nodes: Vec::new(),
             outages: Vec::new(),
@@ -149,8 +152,14 @@ pub struct WorkloadOrder {
     pub lifetime: Option<Distribution>,
     /// The share of pods that fail where others succeed: of Jobs, and bare pods with a run time.
     pub failures: f64,
-    /// From one crash of a container to the next.
+    /// From when a container is ready until it crashes.
     pub restarts: Option<Distribution>,
+    /// How it ends then.
+    pub crash: Crash,
+    /// The share of the pods with a lifetime that are evicted at its end.
+    pub evictions: f64,
+    /// Where objects of other kinds are put, one after the other; in `namespace` without.
+    pub namespaces: Arc<[String]>,
     /// On which nodes the pods are put.
     pub placement: Placement,
     /// Other numbers of replicas, and from when on.
@@ -213,6 +222,29 @@ pub struct With {
     pub reasons: Option<Arc<[String]>>,
     /// `EndpointSlices` of the Services that come with a workload.
     pub slices: bool,
+}
+
+/// How a container ends that is started again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Crash {
+    /// With an error.
+    #[default]
+    Error,
+    /// It needs more memory than it may.
+    OutOfMemory,
+    /// Well, although it should go on.
+    Completed,
+}
+
+impl Crash {
+    /// Returns the exit code and the reason that the kubelet tells.
+    pub(crate) fn told(self) -> (u8, &'static str) {
+        match self {
+            Self::Error => (1, "Error"),
+            Self::OutOfMemory => (137, "OOMKilled"),
+            Self::Completed => (0, "Completed"),
+        }
+    }
 }
 
 /// Where pods are put.

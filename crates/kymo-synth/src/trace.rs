@@ -25,6 +25,10 @@ use crate::{Error, Progress, Tally};
 pub struct Synthesis<'a> {
     story: Story<'a>,
     index: Index,
+    /// Events before the trace begins that tell what is there then.
+    listed: Vec<u32>,
+    /// How many events there are before it begins.
+    before: u32,
 }
 
 /// What the sessions of traces that were made up say of themselves.
@@ -46,12 +50,28 @@ impl<'a> Synthesis<'a> {
             story.catalog.feed("coordination.k8s.io/v1", "Lease");
         }
         let index = Index::of(&story);
-        Ok(Self { story, index })
+        let begin = story.beginning().0;
+        let before = story.timeline.partition_point(|entry| entry.ts < begin);
+        Ok(Self {
+            listed: story.listed_events(),
+            before: before as u32,
+            story,
+            index,
+        })
     }
 
     /// Returns how many events there are.
     pub fn events(&self) -> u64 {
-        self.story.timeline.len() as u64
+        (self.story.timeline.len() - self.before as usize + self.listed.len()) as u64
+    }
+
+    /// The number of an event in the trace, from 1.
+    fn seq(&self, event: u32) -> u64 {
+        let listed = self.listed.len() as u64;
+        match event.checked_sub(self.before) {
+            Some(after) => listed + u64::from(after) + 1,
+            None => self.listed.partition_point(|known| *known < event) as u64 + 1,
+        }
     }
 
     /// Counts the events of each kind.
@@ -75,8 +95,10 @@ impl<'a> Synthesis<'a> {
 
     /// Returns what the trace says of itself: all of it was seen, by one session of `tool`.
     pub fn meta(&self, tool: &str) -> SegmentMeta {
-        let (start, end) = (self.story.plan.start, Timestamp(self.story.end));
-        let last = self.story.timeline.len() as u64;
+        let (start, end) = (self.story.beginning(), Timestamp(self.story.end));
+        // The version of the lists with which it begins.
+        let listed = version_of(self.before) - 1;
+        let last = self.events();
         let mut records: Vec<PlacedRecord> = Vec::new();
         for (feed, _) in self.story.catalog.feeds() {
             records.push(PlacedRecord {
@@ -88,7 +110,7 @@ impl<'a> Synthesis<'a> {
                     ts: start,
                     state: CoverageState::Observed,
                     cause: Cause::Start,
-                    rv: Some(Rv::new("1000")),
+                    rv: Some(Rv::new(listed.to_string())),
                     detail: None,
                 },
             });
@@ -217,7 +239,8 @@ impl Rows<'_, '_> {
             }
             let object = *self.synthesis.index.objects.get(self.next)?;
             self.next += 1;
-            self.ready = self.object(object).into_iter();
+            let rows = self.object(object);
+            self.ready = self.listed(rows).into_iter();
         }
     }
 }
@@ -229,6 +252,29 @@ struct Common {
 }
 
 impl Rows<'_, '_> {
+    /// Puts what an object was when the trace begins in the place of what happened before.
+    fn listed(&self, mut rows: Vec<NewRow>) -> Vec<NewRow> {
+        let begin = self.synthesis.story.beginning();
+        let before = rows.partition_point(|row| row.row().event.ts < begin);
+        let Some(last) = before.checked_sub(1) else {
+            return rows;
+        };
+        let mut rows = rows.split_off(last);
+        let row = match rows.first_mut() {
+            Some(NewRow::Kept(kept)) => &mut kept.row,
+            Some(NewRow::Filled(filled)) => &mut filled.row,
+            None => return rows,
+        };
+        if row.event.event_type == EventType::Deleted {
+            rows.remove(0);
+            return rows;
+        }
+        row.event.ts = begin;
+        row.event.event_type = EventType::Added;
+        row.event.certainty = Certainty::Listed;
+        rows
+    }
+
     /// Writes all rows of an object.
     fn object(&mut self, number: u32) -> Vec<NewRow> {
         let story = &self.synthesis.story;
@@ -246,7 +292,7 @@ impl Rows<'_, '_> {
     }
 
     fn row(&mut self, common: &Common, event: u32, ts: i64, is_first: bool, is_last: bool) -> Row {
-        let mut row = Self::row_without_body(common, event, ts, is_first, is_last);
+        let mut row = self.row_without_body(common, event, ts, is_first, is_last);
         if self.synthesis.story.plan.managed_fields {
             self.manage(ts);
         }
@@ -255,6 +301,7 @@ impl Rows<'_, '_> {
     }
 
     fn row_without_body(
+        &self,
         common: &Common,
         event: u32,
         ts: i64,
@@ -267,7 +314,7 @@ impl Rows<'_, '_> {
             (false, true) => EventType::Deleted,
         };
         Row {
-            seq: u64::from(event) + 1,
+            seq: self.synthesis.seq(event),
             session: 1,
             event: Event {
                 feed: common.feed,
@@ -338,7 +385,8 @@ impl Rows<'_, '_> {
             .sizes
             .get(pod.group as usize)
             .is_some_and(|size| *size >= FEW)
-            && !story.plan.managed_fields;
+            && !story.plan.managed_fields
+            && story.plan.lead == 0;
         let mut filler = is_form
             .then(|| Filler::new(identity, group, pod.group, &mut self.forms))
             .flatten();
@@ -356,7 +404,7 @@ impl Rows<'_, '_> {
             let (is_first, is_last) = (step == Step::Created, step == Step::Gone);
             let version = version_of(*event);
             if let Some(filler) = &mut filler {
-                let row = Self::row_without_body(&common, *event, entry.ts, is_first, is_last);
+                let row = self.row_without_body(&common, *event, entry.ts, is_first, is_last);
                 if let Some(filled) = filler.fill(&row, &state, version, &mut self.forms) {
                     rows.push(NewRow::Filled(FilledRow { row, filled }));
                     continue;

@@ -43,6 +43,16 @@ pub enum Error {
         /// What differs.
         message: String,
     },
+    /// A trace has too much in it for one script.
+    #[error(
+        "a script that makes the like of this trace would have {bytes} bytes, over the limit of {limit}"
+    )]
+    TooLarge {
+        /// How long it would be.
+        bytes: usize,
+        /// How long a script may be.
+        limit: usize,
+    },
     /// A patch does not fit an object.
     #[error("the patch does not fit {kind} {}: {reason}", name_of(object))]
     Patch {

@@ -31,7 +31,7 @@ impl Distance {
 }
 
 /// The largest difference of the shares of values up to any value; `None` without values.
-fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> Option<f64> {
+pub(super) fn kolmogorov_smirnov(one: &[f64], other: &[f64]) -> Option<f64> {
     if one.is_empty() || other.is_empty() {
         return None;
     }

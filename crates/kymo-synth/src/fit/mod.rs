@@ -1,22 +1,33 @@
 //! A script that makes the like of a recorded trace.
 
+mod clock;
 mod distance;
+mod lean;
+mod node;
+mod pod;
 mod script;
+mod template;
 mod thing;
+mod tuning;
+mod values;
 mod workload;
 
 pub use distance::Distance;
-pub use script::Tuning;
+pub use tuning::Tuning;
 
 use std::collections::BTreeMap;
 
 use kymo_model::{Certainty, EventType};
 use kymo_store::Trace;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use self::clock::{Clock, LISTED};
+use self::node::{NodeLife, NodeShape};
+use self::pod::PodLife;
 use self::thing::{Thing, Things};
-use self::workload::{PodLife, Workload};
+use self::workload::Workload;
 use crate::Error;
+use crate::clock::SECOND;
 use crate::story::Reason;
 
 /// Kinds that are made again with all that they own.
@@ -29,14 +40,21 @@ const ROOTS: [&str; 6] = [
     "CronJob",
 ];
 
+/// How long before the start of the recording things come that were there then.
+const LEAD: i64 = 60 * SECOND;
+
 /// What was seen of a trace, to be written as a script.
 #[derive(Debug, Default)]
 pub struct Fit {
     start: i64,
     end: i64,
+    /// How long before the start things come that were there then.
+    lead: i64,
     /// Events of each kind.
     counts: BTreeMap<String, u64>,
     workloads: BTreeMap<String, Workload>,
+    /// Pods by their owner, or by what they are like, as long as it is not known whose they are.
+    bare: BTreeMap<String, Workload>,
     /// The owner of each object that has one, by uid.
     owners: BTreeMap<String, String>,
     nodes: BTreeMap<String, NodeShape>,
@@ -47,29 +65,8 @@ pub struct Fit {
     /// Those of a reason that is known, in case there are more of them than are made.
     events: Things,
     things: Things,
-}
-
-/// Nodes that are alike.
-#[derive(Debug, Default)]
-struct NodeShape {
-    /// One of them, without what differs.
-    shape: Value,
-    /// When they came, and how long it took until they were ready.
-    births: Vec<(i64, i64)>,
-    end: Option<i64>,
-    /// When they changed.
-    changes: Vec<i64>,
-}
-
-/// One node, as far as it was read.
-#[derive(Debug, Default)]
-struct NodeLife {
-    name: String,
-    shape: Value,
-    begin: i64,
-    ready: Option<i64>,
-    end: Option<i64>,
-    changes: Vec<i64>,
+    /// Claims and volumes, some of which a `StatefulSet` made.
+    claims: Vec<Thing>,
 }
 
 /// What is read of an object at a time.
@@ -108,7 +105,7 @@ impl Fit {
             *fit.counts.entry(kind.to_owned()).or_default() += 1;
             let object = row.event.body.as_ref();
             let object = object.and_then(|body| serde_json::from_slice::<Value>(body).ok());
-            let Some(mut object) = object else {
+            let Some(mut object) = object.filter(Value::is_object) else {
                 continue;
             };
             // Objects of lists may not say what they are.
@@ -117,16 +114,20 @@ impl Fit {
             let id = format!("{}/{}", row.event.feed.0, key.uid);
             if reading.as_ref().is_none_or(|(known, _)| *known != id) {
                 fit.finish(reading.take(), &mut pods);
-                reading = Some((id, Self::begin(kind, &object, ts)));
+                reading = Some((id, Self::begin(kind, &object)));
             }
-            let is_new =
-                row.event.event_type == EventType::Added && row.event.certainty == Certainty::Seen;
+            // What the first list shows was there before.
+            let is_listed = row.event.certainty == Certainty::Listed && row.event.epoch == 0;
+            let is_first = row.event.event_type == EventType::Added;
+            let ts = if is_listed && is_first { LISTED } else { ts };
             let is_gone = row.event.event_type == EventType::Deleted;
             match reading.as_mut().map(|(_, reading)| reading) {
-                Some(Reading::Pod(life)) => life.take(&object, ts, is_new, is_gone),
+                Some(Reading::Pod(life)) => life.take(&object, ts, is_gone),
                 Some(Reading::Node(life)) => life.take(&object, ts, is_gone),
                 Some(Reading::Lease(last)) => {
-                    fit.renewals.push(ts - *last);
+                    if *last != LISTED && ts > *last {
+                        fit.renewals.push(ts - *last);
+                    }
                     *last = ts;
                 }
                 Some(Reading::Thing(thing)) => thing.take(object, ts, is_gone),
@@ -142,6 +143,7 @@ impl Fit {
             });
         }
         fit.count_pods(pods);
+        fit.count_claims();
         Ok(fit)
     }
 
@@ -151,20 +153,17 @@ impl Fit {
     }
 
     /// Finds out what an object is of which the first version was read.
-    fn begin(kind: &str, object: &Value, ts: i64) -> Reading {
+    fn begin(kind: &str, object: &Value) -> Reading {
         let group = text(object, "/apiVersion");
         let group = group.split_once('/').map_or("", |(group, _)| group);
         let owner = text(object, "/metadata/ownerReferences/0/kind");
         match (group, kind) {
             ("", "Pod") => Reading::Pod(PodLife::default()),
-            ("", "Node") => Reading::Node(NodeLife {
-                begin: ts,
-                ..NodeLife::default()
-            }),
+            ("", "Node") => Reading::Node(NodeLife::default()),
             ("coordination.k8s.io", "Lease")
                 if text(object, "/metadata/namespace") == "kube-node-lease" =>
             {
-                Reading::Lease(ts)
+                Reading::Lease(LISTED)
             }
             ("apps" | "batch", kind) if ROOTS.contains(&kind) => Reading::Workload,
             ("apps", "ControllerRevision") if !owner.is_empty() => Reading::Workload,
@@ -174,7 +173,7 @@ impl Fit {
 
     fn finish(&mut self, reading: Option<(String, Reading)>, pods: &mut Vec<PodLife>) {
         match reading.map(|(_, reading)| reading) {
-            Some(Reading::Pod(life)) => pods.push(life),
+            Some(Reading::Pod(life)) => self.pod(life, pods),
             Some(Reading::Node(life)) => self.node(life),
             Some(Reading::Thing(thing)) => {
                 let about = thing.text("/involvedObject/kind");
@@ -185,6 +184,8 @@ impl Fit {
                 if is_known {
                     *self.reasons.entry(reason).or_default() += 1;
                     self.events.add(*thing);
+                } else if thing.claim().is_some() {
+                    self.claims.push(*thing);
                 } else {
                     self.things.add(*thing);
                 }
@@ -201,8 +202,7 @@ impl Fit {
             None => life.shape.to_string(),
         };
         let shape = self.nodes.entry(key).or_default();
-        let ready = life.ready.unwrap_or(life.begin);
-        shape.births.push((life.begin, ready - life.begin));
+        shape.births.push((life.begin, life.startup()));
         shape.end = end;
         shape.changes.extend(life.changes);
         shape.shape = life.shape;
@@ -222,7 +222,26 @@ impl Fit {
         }
     }
 
-    /// Counts the lives of pods with the workload at the root of their owners; the others are things.
+    /// Keeps what is needed of a pod: of those of one owner what one of them is like, of those
+    /// without an owner that of each that is not like the others.
+    fn pod(&mut self, mut life: PodLife, pods: &mut Vec<PodLife>) {
+        if life.begin.is_none() {
+            return;
+        }
+        if life.owner.is_empty() {
+            let manifest = life.manifest();
+            let spec = manifest.get("spec").map(Value::to_string);
+            life.owner = format!("{} {}", life.namespace(), spec.unwrap_or_default());
+        }
+        self.bare
+            .entry(life.owner.clone())
+            .or_insert_with(|| Workload::bare(&life, life.manifest()));
+        life.forget();
+        pods.push(life);
+    }
+
+    /// Counts the lives of pods with the workload at the root of their owners; those that nothing
+    /// owns that is made again are made one by one.
     fn count_pods(&mut self, pods: Vec<PodLife>) {
         for pod in pods {
             let mut root = pod.owner.clone();
@@ -232,69 +251,59 @@ impl Fit {
                     None => break,
                 }
             }
-            if let Some(own) = self.workloads.get_mut(&root) {
+            let own = match self.workloads.get_mut(&root) {
+                Some(own) => Some(own),
+                None => self.bare.get_mut(&pod.owner),
+            };
+            if let Some(own) = own {
                 own.pods.push(pod);
             }
         }
+        self.bare.retain(|_, own| !own.pods.is_empty());
+        self.workloads.append(&mut self.bare);
+        let mut has_listed = false;
         for own in self.workloads.values_mut() {
             own.pods.sort_by_key(|pod| pod.begin);
+            let first = own.pods.first().and_then(|pod| pod.begin);
+            if own.kind == "Pod" {
+                own.begin = first.unwrap_or_default();
+            }
+            has_listed |= own.begin == LISTED || first == Some(LISTED);
         }
+        let nodes = self.nodes.values().flat_map(|shape| &shape.births);
+        let has_listed = has_listed || nodes.into_iter().any(|(begin, _)| *begin == LISTED);
+        self.lead = if has_listed { LEAD } else { 0 };
     }
-}
 
-impl NodeLife {
-    fn take(&mut self, node: &Value, ts: i64, is_gone: bool) {
-        if self.name.is_empty() {
-            self.name = text(node, "/metadata/name");
-        } else if is_gone {
-            self.end = Some(ts);
-        } else {
-            self.changes.push(ts);
-        }
-        let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
-        let is_ready = conditions.into_iter().flatten().any(|condition| {
-            text(condition, "/type") == "Ready" && text(condition, "/status") == "True"
-        });
-        if !is_ready || self.ready.is_some() {
-            return;
-        }
-        self.ready = Some(ts);
-        let labels = node.pointer("/metadata/labels").and_then(Value::as_object);
-        let mut labels = labels.cloned().unwrap_or_default();
-        labels.shift_remove("kubernetes.io/hostname");
-        let mut status = Map::new();
-        for name in ["capacity", "allocatable"] {
-            if let Some(amounts) = node.pointer(&format!("/status/{name}")) {
-                status.insert(name.to_owned(), amounts.clone());
+    /// Counts the claims and volumes that no `StatefulSet` makes.
+    fn count_claims(&mut self) {
+        let sets = self.workloads.values();
+        let made: Vec<(String, String)> = sets.flat_map(Workload::claims).collect();
+        for thing in std::mem::take(&mut self.claims) {
+            let is_made = thing.claim().is_some_and(|(namespace, name)| {
+                let is_like = |(of, prefix): &(String, String)| {
+                    let ordinal = name.strip_prefix(prefix.as_str());
+                    *of == namespace
+                        && ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+                };
+                made.iter().any(is_like)
+            });
+            if !is_made {
+                self.things.add(thing);
             }
         }
-        let taints = node.pointer("/spec/taints").and_then(Value::as_array);
-        let taints: Vec<&Value> = taints
-            .into_iter()
-            .flatten()
-            .filter(|taint| !text(taint, "/key").starts_with("node.kubernetes.io/"))
-            .collect();
-        self.shape = serde_json::json!({
-            "kind": "Node",
-            "apiVersion": "v1",
-            "metadata": {"labels": labels},
-            "spec": {"taints": taints},
-            "status": status,
-        });
+    }
+
+    /// Counts times from the beginning.
+    fn clock(&self) -> Clock {
+        Clock {
+            start: self.start,
+            lead: self.lead,
+        }
     }
 }
 
 fn text(value: &Value, pointer: &str) -> String {
     let text = value.pointer(pointer).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
-}
-
-/// The order in which values are taken where there are too many to write them all: so many of
-/// them, evenly spread over their order.
-fn spread<T: Copy>(values: &[T], most: usize) -> Vec<T> {
-    if values.len() <= most {
-        return values.to_vec();
-    }
-    let at = |step: usize| values.get(step * values.len() / most).copied();
-    (0..most).filter_map(at).collect()
 }

@@ -4,81 +4,49 @@ use std::fmt::Write as _;
 use kymo_model::Timestamp;
 use serde_json::Value;
 
+use super::clock::Clock;
+use super::lean::lean;
+use super::node::NodeShape;
+use super::pod::{PodLife, Seen};
 use super::thing::Group;
-use super::workload::{PodLife, Seen, Workload};
-use super::{Fit, NodeShape, spread, text};
-use crate::Tally;
-use crate::clock::{MILLI, SECOND};
+use super::tuning::{CONTROLLERS, Tuning};
+use super::values::{
+    MOST, MOST_PODS, arrival, dealt, dealt_rare, duration, names, number, quote, quoted, rate,
+    share,
+};
+use super::workload::Workload;
+use super::{Fit, text};
+use crate::clock::MILLI;
 use crate::story::is_name;
 
-/// How many values are written one by one; of more, so many that are spread over them.
-const MOST: usize = 200;
-
-/// Kinds whose controllers write as often as was seen.
-const CONTROLLERS: [&str; 6] = [
-    "CronJob",
-    "DaemonSet",
-    "Deployment",
-    "Job",
-    "ReplicaSet",
-    "StatefulSet",
-];
-
-/// What can only be said when it is known how much is made without it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tuning {
-    /// For each kind the share of updates that are seen.
-    shares: BTreeMap<String, f64>,
-    /// Reports of nodes besides.
-    reports: u64,
-    /// How many Events of a reason are missing.
-    missing: BTreeMap<String, u64>,
-}
+/// How many values are written where most of them are `never`.
+const RARE: usize = 200;
 
 impl Fit {
-    /// Finds out what has to be said so that as much of each kind is made as was recorded, from what
-    /// the script makes without that: events of each kind, and Events by their reasons.
-    pub fn tune(&self, made: &BTreeMap<String, Tally>, reasons: &BTreeMap<String, u64>) -> Tuning {
-        let mut tuning = Tuning::default();
-        let tally = |kind: &str| made.get(kind).copied().unwrap_or_default();
-        let nodes = tally("Node").events;
-        tuning.reports = self.count("Node").saturating_sub(nodes);
-        for (reason, recorded) in &self.reasons {
-            let made = reasons.get(reason).copied().unwrap_or(0);
-            if *recorded > made {
-                tuning.missing.insert(reason.clone(), recorded - made);
-            }
-        }
-        let kinds = CONTROLLERS.iter().copied().chain(["Event", "Lease"]);
-        for kind in kinds {
-            let Tally {
-                mut events,
-                updates,
-            } = tally(kind);
-            if kind == "Event" {
-                events += tuning.missing.values().sum::<u64>();
-            }
-            let surplus = events.saturating_sub(self.count(kind)).min(updates);
-            if surplus > 0 {
-                let share = (updates - surplus) as f64 / updates as f64;
-                tuning.shares.insert(kind.to_owned(), share);
-            }
-        }
-        tuning
-    }
-
     /// Writes the script: nodes by their shapes, workloads with what was measured of their pods, and
-    /// everything else by kind and namespace.
+    /// everything else by kind.
     pub fn script(&self, tuning: &Tuning) -> String {
         let mut script = Script {
-            start: self.start,
+            clock: self.clock(),
             text: String::from("-- Fitted to a recorded trace.\n"),
             names: BTreeSet::new(),
         };
         let span = duration((self.end - self.start).max(MILLI));
         let from = Timestamp(self.start);
-        script.line(&format!("SYNTHESIZE TIME {span} FROM '{from}';"));
+        let after = match self.lead {
+            0 => String::new(),
+            lead => format!(" AFTER {}", duration(lead)),
+        };
+        script.line(&format!("SYNTHESIZE TIME {span} FROM '{from}'{after};"));
         self.write_shares(tuning, &mut script);
+        let (namespaces, others): (Vec<Group>, Vec<Group>) = self
+            .things
+            .groups()
+            .into_iter()
+            .partition(|group| group.kind == "Namespace");
+        for group in namespaces {
+            script.thing(&group);
+        }
         self.write_nodes(tuning, &mut script);
         let mut jobs: BTreeMap<String, Vec<&Workload>> = BTreeMap::new();
         for own in self.workloads.values() {
@@ -92,7 +60,7 @@ impl Fit {
             like.sort_by_key(|job| job.begin);
             script.workload(&like, &self.reasons);
         }
-        for group in self.things.groups() {
+        for group in others {
             script.thing(&group);
         }
         for mut group in self.events.groups() {
@@ -153,22 +121,24 @@ impl NodeShape {
     ) {
         let mut births = self.births.clone();
         births.sort_unstable();
-        let Some((begin, _)) = births.first().copied() else {
+        let Some((first, _)) = births.first().copied() else {
             return;
         };
+        let clock = script.clock;
         let count = births.len();
         script.line(&format!(
             "SYNTHESIZE NODES {count} NAMED 'node-{number}-{{i}}'"
         ));
         script.clause("AS", &quoted(&self.shape));
-        script.clause("AT", &duration(begin - fit.start));
+        script.clause("AT", &duration(clock.at(first)));
         if let Some(end) = self.end {
             script.clause(
                 "UNTIL",
-                &duration((end - fit.start).max(begin - fit.start + MILLI)),
+                &duration(clock.at(end).max(clock.at(first) + MILLI)),
             );
         }
-        let times: Vec<i64> = births.iter().map(|(at, _)| at - begin).collect();
+        let births_of = births.iter();
+        let times: Vec<i64> = births_of.map(|(at, _)| clock.between(first, *at)).collect();
         script.arrival(&times);
         let startups: Vec<i64> = births.iter().map(|(_, startup)| *startup).collect();
         script.dealt("STARTUP", &startups);
@@ -176,11 +146,12 @@ impl NodeShape {
             script.clause("LEASES EVERY", &duration(renewal));
         }
         if reports > 0 {
-            let mut changes: Vec<i64> = self.changes.iter().map(|at| at - begin).collect();
+            let changes = self.changes.iter();
+            let mut changes: Vec<i64> = changes.map(|at| clock.between(first, *at)).collect();
             changes.sort_unstable();
-            let first = changes.len().saturating_sub(reports as usize);
-            changes.drain(..first);
-            script.updates(reports, &changes, fit.end - begin);
+            let surplus = changes.len().saturating_sub(reports as usize);
+            changes.drain(..surplus);
+            script.updates(reports, &changes, clock.between(first, fit.end));
         }
         script.end();
     }
@@ -191,7 +162,7 @@ type Had = fn(&Seen) -> Option<bool>;
 
 /// A script that is being written.
 struct Script {
-    start: i64,
+    clock: Clock,
     text: String,
     names: BTreeSet<String>,
 }
@@ -220,7 +191,7 @@ impl Script {
         if times.len() < 2 || last < times.len() as i64 * MILLI {
             return;
         }
-        self.clause("ARRIVAL", &arrival(times, last));
+        self.clause("ARRIVAL", &arrival(times, MOST_PODS));
     }
 
     /// Writes values one after the other, if there is any.
@@ -232,14 +203,14 @@ impl Script {
 
     fn updates(&mut self, count: u64, times: &[i64], span: i64) {
         let call = if count == times.len() as u64 {
-            arrival(times, span)
+            arrival(times, MOST)
         } else {
             rate(count as usize, span)
         };
         self.clause("UPDATES", &format!("{count} {call}"));
     }
 
-    /// Returns a name that no other object of the kind has.
+    /// Returns a name that no other object of the kind has in the namespace, or in `*` in any.
     fn name(&mut self, kind: &str, namespace: &str, name: &str, count: usize) -> String {
         let place = if count > 1 { "-{i}" } else { "" };
         let name = if count == 1 && is_name(name) {
@@ -271,27 +242,31 @@ impl Script {
         let Some(own) = like.first() else {
             return;
         };
-        let name = self.name(&own.kind, &own.namespace, &own.name, like.len());
-        self.line(&format!("SYNTHESIZE \"{}\" {}", own.kind, quote(&name)));
-        self.clause("AS", &quoted(&own.manifest()));
-        self.clause("AT", &duration(own.begin - self.start));
-        let is_expiring = own.expires();
-        if let Some(end) = own.end.filter(|end| !is_expiring && *end > own.begin) {
-            self.clause("UNTIL", &duration(end - self.start));
-        }
+        let clock = self.clock;
         let mut pods: Vec<&PodLife> = like.iter().flat_map(|own| &own.pods).collect();
         pods.sort_by_key(|pod| pod.begin);
+        let is_bare = own.kind == "Pod";
+        let count = if is_bare { pods.len() } else { like.len() };
+        let name = self.name(&own.kind, &own.namespace, &own.name, count);
+        let manifest = lean(&own.kind, own.manifest());
+        self.line(&format!("SYNTHESIZE \"{}\" {}", own.kind, quote(&name)));
+        self.clause("AS", &quoted(&manifest));
+        self.clause("AT", &duration(clock.at(own.begin)));
+        let is_expiring = own.expires();
+        if let Some(end) = own.end.filter(|end| !is_expiring && *end > own.begin) {
+            self.clause("UNTIL", &duration(clock.at(end)));
+        }
         match own.kind.as_str() {
             "Deployment" | "ReplicaSet" => {
                 if let Some((_, first)) = own.replicas.first() {
                     self.clause("REPLICAS", &first.to_string());
                 }
-                let births = pods.iter().filter_map(|pod| pod.begin);
-                let times: Vec<i64> = births.map(|at| (at - own.begin).max(0)).collect();
+                let begin = clock.at(own.begin);
+                let births = pods.iter().map(|pod| pod.came(clock));
+                let times: Vec<i64> = births.map(|at| (at - begin).max(0)).collect();
                 self.clause("PODS", &pods.len().to_string());
                 if !times.is_empty() {
-                    let last = times.last().copied().unwrap_or(0);
-                    self.clause("ARRIVAL", &arrival(&times, last));
+                    self.clause("ARRIVAL", &arrival(&times, MOST_PODS));
                 }
             }
             "StatefulSet" => {
@@ -301,33 +276,29 @@ impl Script {
             }
             "Job" if like.len() > 1 => {
                 self.clause("REPLICAS", &like.len().to_string());
-                let times: Vec<i64> = like.iter().map(|job| job.begin - own.begin).collect();
+                let begins = like.iter();
+                let times: Vec<i64> = begins
+                    .map(|job| clock.between(own.begin, job.begin))
+                    .collect();
+                self.arrival(&times);
+            }
+            "Pod" if count > 1 => {
+                self.clause("REPLICAS", &count.to_string());
+                let begin = clock.at(own.begin);
+                let births = pods.iter().map(|pod| pod.came(clock));
+                let times: Vec<i64> = births.map(|at| (at - begin).max(0)).collect();
                 self.arrival(&times);
             }
             _ => {}
         }
-        let works = matches!(own.kind.as_str(), "Job" | "CronJob");
-        let startups: Vec<i64> = pods.iter().filter_map(|pod| pod.startup()).collect();
-        self.dealt("STARTUP", &startups);
-        let lives: Vec<i64> = pods.iter().map(|pod| pod.life()).collect();
-        if lives.iter().any(|life| *life < i64::MAX) {
-            self.dealt(if works { "RUNTIME" } else { "LIFETIME" }, &lives);
-        }
-        let ends: Vec<bool> = pods.iter().filter_map(|pod| pod.success()).collect();
-        let failed = ends.iter().filter(|is_success| !**is_success).count();
-        if works && failed > 0 {
-            let share = failed as f64 / ends.len() as f64;
-            self.clause("FAILURES", &number(share));
-        }
+        self.lives(own, &pods, &manifest);
         for (at, replicas) in own.replicas.iter().skip(1) {
-            self.clause(
-                "SCALE TO",
-                &format!("{replicas} AT {}", duration(at - self.start)),
-            );
+            let at = duration(clock.at(*at));
+            self.clause("SCALE TO", &format!("{replicas} AT {at}"));
         }
         if own.kind == "Deployment" {
             for (at, patch) in &own.rollouts {
-                let at = duration(at - self.start);
+                let at = duration(clock.at(*at));
                 self.clause("ROLLOUT AT", &format!("{at} WITH {}", quoted(patch)));
             }
         }
@@ -337,6 +308,83 @@ impl Script {
             self.clause("EVENTS OF", &format!("({})", reasons.join(", ")));
         }
         self.end();
+    }
+
+    /// Writes how the pods of a workload live.
+    fn lives(&mut self, own: &Workload, pods: &[&PodLife], manifest: &Value) {
+        let clock = self.clock;
+        let is_bare = own.kind == "Pod";
+        let ends = text(manifest, "/spec/restartPolicy");
+        let works = match own.kind.as_str() {
+            "Job" | "CronJob" => true,
+            "Pod" => matches!(ends.as_str(), "Never" | "OnFailure"),
+            _ => false,
+        };
+        let each = |of: &dyn Fn(&PodLife) -> i64| pods.iter().map(|pod| of(pod)).collect();
+        let startups: Vec<i64> = each(&|pod| pod.startup(clock));
+        self.dealt("STARTUP", &startups);
+        let lives: Vec<i64> = each(&|pod| {
+            if works {
+                pod.runtime(clock)
+            } else {
+                pod.life(clock)
+            }
+        });
+        self.finite(if works { "RUNTIME" } else { "LIFETIME" }, &lives);
+        if works {
+            // What has ended is deleted with its Job.
+            let is_kept = |pod: &PodLife| !is_bare && pod.runtime(clock) <= pod.lifetime(clock);
+            let lives: Vec<i64> = each(&|pod| {
+                if is_kept(pod) {
+                    i64::MAX
+                } else {
+                    pod.lifetime(clock)
+                }
+            });
+            self.finite("LIFETIME", &lives);
+        }
+        let ends: Vec<bool> = pods.iter().filter_map(|pod| pod.success()).collect();
+        let failed = ends.iter().filter(|is_success| !**is_success).count();
+        if works && failed > 0 {
+            self.clause("FAILURES", &share(failed, ends.len()));
+        }
+        let evicted = pods.iter().filter(|pod| pod.is_evicted).count();
+        if !works && evicted > 0 {
+            let ended = lives.iter().filter(|life| **life < i64::MAX).count();
+            self.clause("EVICTIONS", &share(evicted.min(ended), ended));
+        }
+        let mut spells: Vec<(i64, Option<i64>)> = Vec::new();
+        let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+        for pod in pods {
+            spells.extend(&pod.spells);
+            for reason in &pod.crashes {
+                *reasons.entry(reason).or_default() += 1;
+            }
+        }
+        spells.sort_unstable();
+        let spells = spells.into_iter();
+        let spells: Vec<i64> = spells
+            .map(|(up, crash)| crash.map_or(i64::MAX, |crash| clock.between(up, crash)))
+            .collect();
+        if spells.iter().any(|spell| *spell < i64::MAX) {
+            let reason = reasons.into_iter().max_by_key(|(_, count)| *count);
+            let reason = match reason.map_or("", |(reason, _)| reason) {
+                "OOMKilled" => " REASON OOMKILLED",
+                "Completed" => " REASON COMPLETED",
+                _ => "",
+            };
+            self.clause(
+                "RESTARTS",
+                &format!("{}{reason}", dealt_rare(&spells, RARE)),
+            );
+        }
+    }
+
+    /// Writes values of which there is one that is not `never`.
+    fn finite(&mut self, word: &str, values: &[i64]) {
+        if values.iter().any(|value| *value < i64::MAX) {
+            self.dealt(word, values);
+        }
     }
 
     /// Writes the shares of pods that had updates of their own.
@@ -354,8 +402,7 @@ impl Script {
                 continue;
             }
             let had = could.iter().filter(|had| **had).count();
-            let share = had as f64 / could.len() as f64;
-            text.push(format!("STAGE {word} {}", number(share)));
+            text.push(format!("STAGE {word} {}", share(had, could.len())));
         }
         if !text.is_empty() {
             self.line(&format!("  {}", text.join(" ")));
@@ -364,9 +411,10 @@ impl Script {
 
     /// Writes objects of another kind.
     fn thing(&mut self, group: &Group) {
-        let Some((begin, _)) = group.lives.first().copied() else {
+        let Some((begin, _, namespace)) = group.lives.first() else {
             return;
         };
+        let (clock, begin) = (self.clock, *begin);
         let count = group.lives.len();
         let reason = text(&group.manifest, "/reason");
         let name = match (group.kind.as_str(), count) {
@@ -374,28 +422,34 @@ impl Script {
             (_, 1) => &group.name,
             (kind, _) => kind,
         };
-        let namespace = match group.namespace.as_str() {
+        let first = match namespace.as_str() {
             "" => "default",
             namespace => namespace,
         };
-        let name = self.name(&group.kind, namespace, name, count);
+        let name = self
+            .name(&group.kind, "*", name, count)
+            .replacen('*', first, 1);
         self.line(&format!("SYNTHESIZE \"{}\" {}", group.kind, quote(&name)));
         self.clause("AS", &quoted(&group.manifest));
         if count > 1 {
             self.clause("REPLICAS", &count.to_string());
         }
-        self.clause("AT", &duration(begin - self.start));
-        let times: Vec<i64> = group.lives.iter().map(|(at, _)| at - begin).collect();
-        self.arrival(&times);
-        if group.lives.iter().any(|(_, end)| end.is_some()) {
-            let lives = group.lives.iter();
-            let lives: Vec<i64> = lives
-                .map(|(at, end)| end.map_or(i64::MAX, |end| end - at))
-                .collect();
-            self.dealt("LIFETIME", &lives);
+        let namespaces: Vec<&str> = group.lives.iter().map(|(.., own)| own.as_str()).collect();
+        if namespaces.iter().any(|own| own != namespace) {
+            self.clause("NAMESPACES", &names(&namespaces));
         }
+        self.clause("AT", &duration(clock.at(begin)));
+        let lives = group.lives.iter();
+        let times: Vec<i64> = lives.map(|(at, ..)| clock.between(begin, *at)).collect();
+        self.arrival(&times);
+        let lives = group.lives.iter();
+        let lives: Vec<i64> = lives
+            .map(|(at, end, _)| end.map_or(i64::MAX, |end| clock.between(*at, end)))
+            .collect();
+        self.finite("LIFETIME", &lives);
         if !group.changes.is_empty() {
-            let changes: Vec<i64> = group.changes.iter().map(|at| at - begin).collect();
+            let changes = group.changes.iter();
+            let changes: Vec<i64> = changes.map(|at| clock.between(begin, *at)).collect();
             let last = changes.last().copied().unwrap_or(0);
             self.updates(changes.len() as u64, &changes, last);
             if !group.patches.is_empty() {
@@ -420,68 +474,5 @@ impl Workload {
     fn expires(&self) -> bool {
         let manifest = self.manifest();
         manifest.pointer("/spec/ttlSecondsAfterFinished").is_some()
-    }
-}
-
-/// Writes times one by one, or as a rate where there are too many.
-fn arrival(times: &[i64], span: i64) -> String {
-    if times.len() > MOST {
-        return rate(times.len(), span);
-    }
-    let times: Vec<String> = times.iter().map(|at| duration(*at)).collect();
-    format!("at({})", times.join(", "))
-}
-
-fn rate(count: usize, span: i64) -> String {
-    let seconds = (span.max(MILLI) as f64) / SECOND as f64;
-    format!("uniform(rate => {})", number(count as f64 / seconds))
-}
-
-fn dealt(values: &[i64]) -> String {
-    let texts: Vec<String> = spread(values, MOST)
-        .into_iter()
-        .map(|value| match value {
-            i64::MAX => "'never'".to_owned(),
-            value => duration(value),
-        })
-        .collect();
-    format!("dealt({})", texts.join(", "))
-}
-
-/// Writes a number with up to six decimals.
-fn number(value: f64) -> String {
-    let text = format!("{value:.6}");
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    text.to_owned()
-}
-
-/// Writes a duration in seconds and whole milliseconds, in quotes.
-fn duration(ns: i64) -> String {
-    let millis = (ns.max(0) as f64 / MILLI as f64).round() / 1000.0;
-    format!("'{millis}s'")
-}
-
-fn quoted(value: &Value) -> String {
-    quote(&value.to_string())
-}
-
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_written_one_by_one_or_so_many_of_them() {
-        assert_eq!(
-            dealt(&[3_000_000_000, i64::MAX, 1_500_000]),
-            "dealt('3s', 'never', '0.002s')"
-        );
-        let many: Vec<i64> = (0..1000).map(|value| value * SECOND).collect();
-        assert_eq!(dealt(&many).split(", ").count(), MOST);
-        assert_eq!(arrival(&[0, 5 * MILLI], 0), "at('0s', '0.005s')");
-        assert_eq!(arrival(&many, 999 * SECOND), "uniform(rate => 1.001001)");
     }
 }

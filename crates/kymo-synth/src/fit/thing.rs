@@ -58,6 +58,17 @@ impl Thing {
         text(&self.first, pointer)
     }
 
+    /// Returns namespace and name of the claim that it is, or to which the volume is bound that it is.
+    pub(super) fn claim(&self) -> Option<(String, String)> {
+        let (namespace, name) = match self.text("/kind").as_str() {
+            "PersistentVolumeClaim" => ("/metadata/namespace", "/metadata/name"),
+            "PersistentVolume" => ("/spec/claimRef/namespace", "/spec/claimRef/name"),
+            _ => return None,
+        };
+        let name = self.text(name);
+        (!name.is_empty()).then(|| (self.text(namespace), name))
+    }
+
     pub(super) fn is_event(&self) -> bool {
         self.text("/kind") == "Event"
     }
@@ -81,32 +92,25 @@ impl Thing {
     }
 
     /// What things have in common that are told of together.
-    fn group(&self) -> [String; 5] {
+    fn group(&self) -> [String; 4] {
         let name = match self.text("/kind").as_str() {
             "Namespace" => self.text("/metadata/name"),
             _ => String::new(),
         };
         let about = self.text("/involvedObject/kind") + &self.text("/reason");
-        [
-            self.text("/apiVersion"),
-            self.text("/kind"),
-            self.text("/metadata/namespace"),
-            name,
-            about,
-        ]
+        [self.text("/apiVersion"), self.text("/kind"), name, about]
     }
 }
 
-/// Objects of one kind and namespace.
+/// Objects of one kind.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) kind: String,
-    pub(super) namespace: String,
     /// The name of the first.
     pub(super) name: String,
     pub(super) manifest: Value,
-    /// When they came, and when they went.
-    pub(super) lives: Vec<(i64, Option<i64>)>,
+    /// When they came, when they went, and in which namespace they were.
+    pub(super) lives: Vec<(i64, Option<i64>, String)>,
     /// When one of them changed.
     pub(super) changes: Vec<i64>,
     /// How they changed.
@@ -116,7 +120,7 @@ pub(super) struct Group {
 /// Groups of things.
 #[derive(Debug, Default)]
 pub(super) struct Things {
-    groups: BTreeMap<[String; 5], Group>,
+    groups: BTreeMap<[String; 4], Group>,
 }
 
 impl Things {
@@ -126,14 +130,14 @@ impl Things {
         };
         let group = self.groups.entry(thing.group()).or_insert_with(|| Group {
             kind: thing.text("/kind"),
-            namespace: thing.text("/metadata/namespace"),
             name: thing.text("/metadata/name"),
             manifest: thing.manifest(),
             lives: Vec::new(),
             changes: Vec::new(),
             patches: Vec::new(),
         });
-        group.lives.push((begin, thing.end));
+        let namespace = thing.text("/metadata/namespace");
+        group.lives.push((begin, thing.end, namespace));
         group.changes.extend(thing.changes);
         for patch in thing.patches {
             if group.patches.len() < PATCHES && !group.patches.contains(&patch) {
@@ -142,14 +146,13 @@ impl Things {
         }
     }
 
-    /// The groups, namespaces before all others, each in the order of time.
+    /// The groups, each in the order of time.
     pub(super) fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = self.groups.values().cloned().collect();
         for group in &mut groups {
             group.lives.sort_unstable();
             group.changes.sort_unstable();
         }
-        groups.sort_by_key(|group| group.kind != "Namespace");
         groups
     }
 }

@@ -1,7 +1,8 @@
 use serde_json::{Map, Value};
 
+use super::pod::PodLife;
+use super::template::change;
 use super::text;
-use super::thing::difference;
 
 /// What was seen of a workload.
 #[derive(Debug, Default)]
@@ -22,120 +23,18 @@ pub(super) struct Workload {
     pub(super) pods: Vec<PodLife>,
 }
 
-/// What was seen of a pod.
-#[derive(Debug, Default)]
-pub(super) struct PodLife {
-    pub(super) owner: String,
-    /// When it was first seen.
-    pub(super) begin: Option<i64>,
-    /// Whether that was when it was made.
-    is_new: bool,
-    running: Option<i64>,
-    ended: Option<(i64, bool)>,
-    leaving: Option<i64>,
-    is_ready: bool,
-    is_bound: bool,
-    /// Updates of its own for what a pod goes through.
-    pub(super) stages: Seen,
-    grace: i64,
-}
-
-/// Which updates of its own a pod had, and which it could have had.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen {
-    pub(super) accepted: Option<bool>,
-    pub(super) ready: Option<bool>,
-    pub(super) stopped: Option<bool>,
-    pub(super) released: Option<bool>,
-}
-
-impl PodLife {
-    pub(super) fn take(&mut self, pod: &Value, ts: i64, is_new: bool, is_gone: bool) {
-        let is_first = self.begin.is_none();
-        self.begin.get_or_insert(ts);
-        self.is_new |= is_new && is_first;
-        self.owner = text(pod, "/metadata/ownerReferences/0/uid");
-        if is_gone {
-            return;
-        }
-        let phase = text(pod, "/status/phase");
-        let is_bound = !text(pod, "/spec/nodeName").is_empty();
-        let is_accepted = pod.pointer("/status/startTime").is_some();
-        if is_bound && self.is_bound && is_accepted && self.stages.accepted.is_none() {
-            self.stages.accepted = Some(phase == "Pending");
-        }
-        self.is_bound |= is_bound;
-        let was_leaving = self.leaving.is_some();
-        match phase.as_str() {
-            "Running" => {
-                let is_first = self.running.is_none();
-                self.running.get_or_insert(ts);
-                let is_ready = condition(pod, "Ready");
-                if is_ready && !self.is_ready {
-                    self.is_ready = true;
-                    self.stages.ready = Some(!is_first);
-                }
-            }
-            phase @ ("Succeeded" | "Failed") if !was_leaving => {
-                self.ended.get_or_insert((ts, phase == "Succeeded"));
-            }
-            _ => {}
-        }
-        let Some(grace) = pod.pointer("/metadata/deletionGracePeriodSeconds") else {
-            return;
-        };
-        let grace = grace.as_i64().unwrap_or_default();
-        self.leaving.get_or_insert(ts);
-        let could_stop = self.is_bound && self.ended.is_none();
-        if !was_leaving && could_stop {
-            self.stages.stopped = Some(false);
-            self.stages.released = Some(false);
-        }
-        if was_leaving && could_stop {
-            if grace == 0 && self.grace > 0 {
-                self.stages.released = Some(true);
-            } else if grace == self.grace {
-                self.stages.stopped = Some(true);
-            }
-        }
-        self.grace = grace;
-    }
-
-    /// From its creation until it runs; `None` where it was not seen to be made.
-    pub(super) fn startup(&self) -> Option<i64> {
-        let begin = self.begin.filter(|_| self.is_new)?;
-        Some(self.running.map_or(i64::MAX, |running| running - begin))
-    }
-
-    /// From when it runs, or is made if it never does, until it ends or is deleted.
-    pub(super) fn life(&self) -> i64 {
-        let end = match (self.ended, self.leaving) {
-            (Some((ended, _)), Some(leaving)) => Some(ended.min(leaving)),
-            (ended, leaving) => ended.map(|(ended, _)| ended).or(leaving),
-        };
-        match (self.running.or(self.begin), end) {
-            (Some(begin), Some(end)) => (end - begin).max(0),
-            _ => i64::MAX,
-        }
-    }
-
-    /// How it ended by itself, if it did.
-    pub(super) fn success(&self) -> Option<bool> {
-        self.ended.map(|(_, is_success)| is_success)
-    }
-}
-
-fn condition(object: &Value, kind: &str) -> bool {
-    let conditions = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| text(condition, "/type") == kind && text(condition, "/status") == "True")
-}
-
 impl Workload {
+    /// Pods that are made one by one.
+    pub(super) fn bare(pod: &PodLife, manifest: Value) -> Self {
+        Self {
+            kind: "Pod".to_owned(),
+            namespace: pod.namespace(),
+            name: pod.name(),
+            object: manifest,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn take(&mut self, object: Value, ts: i64, is_gone: bool) {
         let template = object.pointer("/spec/template").cloned();
         let template = template.unwrap_or_default();
@@ -157,10 +56,22 @@ impl Workload {
             self.object = object;
             self.begin = ts;
         } else if self.template != template {
-            let patch = difference(&self.template, &template);
+            let patch = change(&self.template, &template);
             self.rollouts.push((ts, patch));
         }
         self.template = template;
+    }
+
+    /// Returns the namespace and how the names of the claims begin that it makes for its pods.
+    pub(super) fn claims(&self) -> Vec<(String, String)> {
+        let templates = self.object.pointer("/spec/volumeClaimTemplates");
+        let templates = templates.and_then(Value::as_array).into_iter().flatten();
+        templates
+            .map(|template| {
+                let claim = text(template, "/metadata/name");
+                (self.namespace.clone(), format!("{claim}-{}-", self.name))
+            })
+            .collect()
     }
 
     /// The object as a user wrote it, about.

@@ -4,6 +4,7 @@ use super::Host;
 use crate::clock::SECOND;
 use crate::cluster::Needs;
 use crate::defaults;
+use crate::order::Crash;
 use crate::random::digest;
 use crate::text::{Place, Text, quoted};
 
@@ -26,6 +27,8 @@ pub(crate) struct Shape {
     pub(crate) readiness: (i64, i64),
     /// Whether it is restarted for ever.
     pub(crate) restarts: bool,
+    /// How a container ends that is started again.
+    pub(crate) crash: Crash,
     /// Whether it has the address of its node.
     pub(crate) host_network: bool,
     /// What it needs of a node.
@@ -119,6 +122,7 @@ impl Shape {
             has_readiness: readiness.is_some(),
             readiness: readiness.unwrap_or_default(),
             restarts: spec.get("restartPolicy") == Some(&json!("Always")),
+            crash: Crash::default(),
             host_network: has_host_network,
             needs,
             spec: Text::of(&ordered(spec)),
@@ -136,6 +140,7 @@ impl Shape {
             has_readiness: false,
             readiness: (0, 0),
             restarts: true,
+            crash: Crash::default(),
             host_network: false,
             needs: Needs::default(),
         }

@@ -201,16 +201,17 @@ impl Shape {
                 r#"{{"terminated":{{"exitCode":{code},"reason":"{reason}","startedAt":"{from}","finishedAt":"{to}","containerID":"{id}"}}}}"#
             )
         };
+        let (code, reason) = self.crash.told();
         let is_crashed = crash.is_some_and(|at| at >= started);
         let now = match (state.ended, crash) {
             (Some((at, true)), _) => terminated(0, "Completed", started, at, &id),
             (Some((at, false)), _) => terminated(1, "Error", started, at, &id),
-            (None, Some(at)) if is_crashed => terminated(1, "Error", started, at, &id),
+            (None, Some(at)) if is_crashed => terminated(code, reason, started, at, &id),
             _ => format!(r#"{{"running":{{"startedAt":"{}"}}}}"#, seconds(started)),
         };
         let last = match crash {
             Some(at) if restarts > 0 && !is_crashed => {
-                terminated(1, "Error", at, at, &own_id(restarts - 1))
+                terminated(code, reason, at, at, &own_id(restarts - 1))
             }
             _ => "{}".to_owned(),
         };

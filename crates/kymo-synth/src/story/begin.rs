@@ -69,6 +69,10 @@ pub(super) struct Prepared {
     pub(super) rng: ChaCha8Rng,
     /// How many pods came.
     pub(super) pods_made: u64,
+    /// How many pods came whose lives end by deletion.
+    pub(super) ends: u64,
+    /// How often a pod of it was ready.
+    pub(super) spells: u64,
     /// The objects that change, and their times.
     pub(super) changing: super::update::Changing,
     /// The `EndpointSlices` of its Services.
@@ -97,13 +101,17 @@ impl Story<'_> {
         let plan = self.plan;
         let mut names = BTreeSet::new();
         for (number, order) in plan.workloads.iter().enumerate() {
-            let id = (&order.kind, &order.namespace, &order.name);
-            if !names.insert(id) {
-                let Some((namespace, name)) = Some((&order.namespace, &order.name)) else {
-                    continue;
-                };
-                let message = format!("{} `{namespace}/{name}` is made twice", order.kind);
-                return Err(Error::order(number, message));
+            let own = match &*order.namespaces {
+                [] => std::slice::from_ref(&order.namespace),
+                several => several,
+            };
+            let own: BTreeSet<&String> = own.iter().collect();
+            for namespace in own {
+                if !names.insert((&order.kind, namespace, &order.name)) {
+                    let name = &order.name;
+                    let message = format!("{} `{namespace}/{name}` is made twice", order.kind);
+                    return Err(Error::order(number, message));
+                }
             }
             let prepared = self.prepare_workload(number, order)?;
             let is_placed = prepared.shape.is_some() && order.placement != Placement::None;
@@ -138,7 +146,8 @@ impl Story<'_> {
             let refused = |message: String| Error::order(number, message);
             let pattern = NamePattern::new(&order.pattern, order.count).map_err(refused)?;
             let mut rng = self.seed.stream("nodes", number as u64);
-            let mut arrivals = order.arrival.clone().map(Arrivals::new);
+            let arrival = order.arrival.clone();
+            let mut arrivals = arrival.map(|arrival| Arrivals::new(arrival, order.count));
             let mut begin = i64::MAX;
             for index in 0..order.count {
                 let offset = match &mut arrivals {
@@ -175,7 +184,7 @@ impl Story<'_> {
                 }
             }
             if let Some(updates) = &order.updates {
-                let mut arrivals = Arrivals::new(updates.arrival.clone());
+                let mut arrivals = Arrivals::new(updates.arrival.clone(), updates.count);
                 for _ in 0..updates.count {
                     let Some(offset) = arrivals.next(&mut rng) else {
                         break;
@@ -255,6 +264,10 @@ impl Story<'_> {
             );
             return Err(refused(message));
         }
+        if !order.namespaces.is_empty() && sort != Sort::Other {
+            let message = format!("`NAMESPACES` is not for a {}: it has one", order.kind);
+            return Err(refused(message));
+        }
         let replicas = match order.replicas {
             Some(replicas) if sort.counts_pods() => u32::try_from(replicas)
                 .ok()
@@ -281,7 +294,9 @@ impl Story<'_> {
                 }
                 let cluster = &mut self.cluster;
                 let shape = Shape::new(spec, |pod| cluster.needs(pod));
-                Some(Arc::new(shape.map_err(|reason| manifest.refuse(reason))?))
+                let mut shape = shape.map_err(|reason| manifest.refuse(reason))?;
+                shape.crash = order.crash;
+                Some(Arc::new(shape))
             }
             None => None,
         };
@@ -308,6 +323,8 @@ impl Story<'_> {
             arrivals: None,
             rng: self.seed.stream("order", number as u64),
             pods_made: 0,
+            ends: 0,
+            spells: 0,
             changing: super::update::Changing::default(),
             slices: super::slice::Slices::default(),
             followed: std::collections::VecDeque::new(),
@@ -351,7 +368,8 @@ impl Story<'_> {
                 .is_some_and(|prepared| prepared.sort.counts_pods());
             let arrival = order.arrival.clone().filter(|_| !counts_pods);
             if let Some(prepared) = self.prepared.get_mut(number as usize) {
-                prepared.arrivals = Some(Arrivals::new(arrival.unwrap_or(gap)));
+                let count = prepared.count;
+                prepared.arrivals = Some(Arrivals::new(arrival.unwrap_or(gap), count));
             }
         }
         self.next_arrival(number);
@@ -442,7 +460,7 @@ impl Story<'_> {
         let draft = Draft {
             api_version: &api_version,
             kind: &order.kind,
-            namespace: &order.namespace,
+            namespace: self.namespace_of(number, order),
             name,
             generation: body.get("spec").map(|_| 1),
             body,
@@ -462,6 +480,15 @@ impl Story<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The namespace of the object of an order that was made last.
+    fn namespace_of<'o>(&self, number: u32, order: &'o WorkloadOrder) -> &'o str {
+        let made = self.prepared.get(number as usize);
+        let nth = made.map_or(0, |prepared| prepared.made.saturating_sub(1));
+        let place = nth.checked_rem(order.namespaces.len() as u64);
+        let named = place.and_then(|place| order.namespaces.get(place as usize));
+        named.map_or(order.namespace.as_str(), String::as_str)
     }
 
     fn create_other(
@@ -536,6 +563,13 @@ impl Story<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns an object of a kind with what the API server fills in.
+pub(crate) fn filled(kind: &str, object: &Value) -> Value {
+    let mut body = object.clone();
+    fill(Sort::of(kind), &mut body);
+    body
 }
 
 fn fill(sort: Sort, body: &mut Value) {

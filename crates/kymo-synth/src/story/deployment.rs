@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use kymo_patch::merge_patch;
+use kymo_patch::{merge_patch, schema, strategic_merge};
 use serde_json::{Value, json};
 
 use super::event::Reason;
@@ -41,6 +41,22 @@ pub(super) struct Deployment {
     is_syncing: bool,
     is_complete: bool,
     is_gone: bool,
+}
+
+/// Returns a template of pods with a patch merged in, as `kubectl patch` does it: lists such as that
+/// of the containers element by element. What the API server would refuse is merged as RFC 7386 says.
+pub(crate) fn patched(template: &Value, patch: &Value) -> Value {
+    let mut whole = json!({"spec": {"template": template}});
+    let merge = json!({"spec": {"template": patch}});
+    if strategic_merge(&mut whole, &merge, schema("apps/v1", "Deployment")).is_ok() {
+        return whole
+            .pointer_mut("/spec/template")
+            .map(Value::take)
+            .unwrap_or_default();
+    }
+    let mut template = template.clone();
+    merge_patch(&mut template, patch);
+    template
 }
 
 impl Story<'_> {
@@ -541,8 +557,7 @@ impl Story<'_> {
             };
             let template = object(object(as_object(&mut own.body), "spec"), "template");
             if let Some(patch) = patch {
-                let mut changed = Value::Object(std::mem::take(template));
-                merge_patch(&mut changed, patch);
+                let mut changed = patched(&Value::Object(std::mem::take(template)), patch);
                 *template = std::mem::take(as_object(&mut changed));
             } else {
                 object(object(template, "metadata"), "annotations")

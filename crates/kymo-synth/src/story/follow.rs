@@ -26,7 +26,8 @@ impl Story<'_> {
             return;
         };
         let arrival = order.arrival.clone();
-        let mut arrivals = Arrivals::new(arrival.unwrap_or(Arrival::Uniform { rate: RATE }));
+        let arrival = arrival.unwrap_or(Arrival::Uniform { rate: RATE });
+        let mut arrivals = Arrivals::new(arrival, count);
         for _ in 0..count {
             let Some(offset) = arrivals.next(&mut prepared.rng) else {
                 break;

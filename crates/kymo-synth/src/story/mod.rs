@@ -21,15 +21,17 @@ mod status;
 mod thin;
 mod update;
 
+pub(crate) use deployment::patched;
 pub(crate) use event::{EventRecord, Reason};
 pub(crate) use object::{Plain, Version};
 pub use thin::Tally;
 
-pub(crate) use begin::is_name;
+pub(crate) use begin::{filled, is_name};
 pub(crate) use pod::Pod;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use kymo_model::Timestamp;
 use rand_chacha::ChaCha8Rng;
 
 use self::begin::Prepared;
@@ -207,6 +209,11 @@ impl<'a> Story<'a> {
         self.timeline.shrink_to_fit();
         self.objects.shrink_to_fit();
         self.pods.shrink_to_fit();
+    }
+
+    /// When the trace begins.
+    pub(crate) fn beginning(&self) -> Timestamp {
+        Timestamp(self.plan.start.0.saturating_add(self.plan.lead))
     }
 
     fn act(&mut self, action: Action) -> Result<(), Error> {

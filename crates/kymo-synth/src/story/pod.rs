@@ -75,6 +75,9 @@ const STARTUP: Distribution = Distribution::Lognormal {
     p99: 5e9,
 };
 
+/// From when a pod says that it is evicted until it is deleted.
+const EVICTION: i64 = 20 * MILLI;
+
 /// How long the kubelet tries to pull an image until it says that it cannot.
 const PULL: i64 = 2 * SECOND;
 
@@ -130,7 +133,11 @@ impl Story<'_> {
         });
         self.note_pod(number, Step::Created)?;
         let never_runs = order.placement == Placement::None || startup == i64::MAX;
-        if never_runs && life < i64::MAX && !ends {
+        if never_runs && ends {
+            if let Some(pod) = self.pods.get(number as usize).cloned() {
+                self.delete_working(number, &pod);
+            }
+        } else if never_runs && life < i64::MAX {
             self.after(life, Action::Pod(number, Step::Terminating));
         }
         if order.placement != Placement::None {
@@ -147,6 +154,28 @@ impl Story<'_> {
         };
         prepared.pods_made += 1;
         prepared.pods_made - 1
+    }
+
+    /// Counts how often pods of an order were ready; returns how often before.
+    fn count_spell_of(&mut self, order: u32) -> u64 {
+        let Some(prepared) = self.prepared.get_mut(order as usize) else {
+            return 0;
+        };
+        prepared.spells += 1;
+        prepared.spells - 1
+    }
+
+    /// Tells whether a pod is evicted when its life is over.
+    fn is_evicted(&mut self, pod: &Pod) -> bool {
+        let order = self.plan.workloads.get(pod.order as usize);
+        let share = order.map_or(0.0, |order| order.evictions);
+        let Some(prepared) = self.prepared.get_mut(pod.order as usize) else {
+            return false;
+        };
+        let nth = prepared.ends;
+        prepared.ends += 1;
+        let upto = |count: u64| (count as f64 * share + 1e-9).floor();
+        upto(nth + 1) > upto(nth)
     }
 
     /// Tells whether a pod is one of those that have an update of their own for something.
@@ -394,6 +423,9 @@ impl Story<'_> {
         } else {
             self.ready(number);
         }
+        if works {
+            self.delete_working(number, pod);
+        }
         if pod.life == i64::MAX {
             return Ok(());
         }
@@ -404,10 +436,28 @@ impl Story<'_> {
                 Step::Succeeded
             };
             self.pod_after(number, pod.life.max(MILLI), Action::Pod(number, end));
+        } else if self.is_evicted(pod) {
+            let delay = (pod.life - EVICTION).max(MILLI);
+            self.after(delay, Action::Pod(number, Step::Evicted));
         } else {
             self.after(pod.life.max(MILLI), Action::Pod(number, Step::Terminating));
         }
         Ok(())
+    }
+
+    /// Plans when a pod is deleted that ends by itself: of those of Jobs only what has not ended then.
+    fn delete_working(&mut self, number: u32, pod: &Pod) {
+        let Some(order) = self.plan.workloads.get(pod.order as usize) else {
+            return;
+        };
+        let Some(lifetime) = &order.lifetime else {
+            return;
+        };
+        let lifetime = lifetime.nth(pod.nth, &mut self.rng);
+        let is_meant = order.kind == "Pod" || lifetime < pod.life;
+        if lifetime < i64::MAX && is_meant {
+            self.after(lifetime.max(MILLI), Action::Pod(number, Step::Terminating));
+        }
     }
 
     pub(super) fn container_count(&self, pod: u32) -> usize {
@@ -432,8 +482,11 @@ impl Story<'_> {
             .order_of_pod(number)
             .and_then(|order| order.restarts.clone());
         if let Some(crashes) = crashes {
-            let wait = crashes.sample(&mut self.rng).max(MILLI);
-            self.after(wait, Action::Pod(number, Step::Crashed));
+            let spell = self.count_spell_of(order);
+            let wait = crashes.nth(spell, &mut self.rng);
+            if wait < i64::MAX {
+                self.after(wait.max(MILLI), Action::Pod(number, Step::Crashed));
+            }
         }
         self.set_hears(set, 1);
     }
@@ -523,7 +576,7 @@ impl Story<'_> {
         if let Some(pod) = self.pods.get_mut(number as usize) {
             pod.stage = stage;
         }
-        self.after(20 * MILLI, Action::Pod(number, Step::Terminating));
+        self.after(EVICTION, Action::Pod(number, Step::Terminating));
         Ok(())
     }
 

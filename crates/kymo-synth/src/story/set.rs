@@ -129,7 +129,7 @@ impl Story<'_> {
             && let Some(own) = self.set(set)
         {
             own.pending = own.wanted;
-            own.arrivals = Some(Arrivals::new(arrival));
+            own.arrivals = Some(Arrivals::new(arrival, u64::from(own.wanted)));
             self.next_pod(set);
         }
         self.surely_after(10 * MILLI, Action::Reconcile(set));
@@ -381,7 +381,8 @@ impl Story<'_> {
         if own.pending == 0 {
             own.pending = missing;
             own.begin = now;
-            own.arrivals = Some(Arrivals::new(Arrival::Uniform { rate: CREATION }));
+            let arrival = Arrival::Uniform { rate: CREATION };
+            own.arrivals = Some(Arrivals::new(arrival, u64::from(missing)));
             self.next_pod(set);
             return Ok(());
         }

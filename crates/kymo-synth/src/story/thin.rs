@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Entry, GONE, NONE, Sort, Story};
+use crate::node::NodeStep;
+use crate::pod::Step;
 
 /// How many events of a kind there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +36,7 @@ impl Story<'_> {
     /// Tells for each event whether it can be left out.
     fn each_optional(&self, mut each: impl FnMut(&Entry, bool)) {
         let mut has_begun = vec![false; self.objects.len()];
+        let begin = self.beginning().0;
         for entry in &self.timeline {
             let is_first = has_begun
                 .get_mut(entry.object as usize)
@@ -41,17 +44,66 @@ impl Story<'_> {
             let sort = self.objects.get(entry.object as usize);
             let is_optional = match sort.map(|object| object.sort) {
                 Some(Sort::Event) => true,
-                Some(Sort::Plain | Sort::Lease) => !is_first && entry.change != GONE,
+                Some(Sort::Plain | Sort::Lease) => {
+                    !is_first && entry.change != GONE && entry.ts >= begin
+                }
                 Some(Sort::Pod | Sort::Node) | None => false,
             };
             each(entry, is_optional);
         }
     }
 
+    /// Returns for each object the number of its last event before the trace begins.
+    fn listed(&self) -> Vec<u32> {
+        let begin = self.beginning().0;
+        let mut listed = vec![NONE; self.objects.len()];
+        for (number, entry) in self.timeline.iter().enumerate() {
+            if entry.ts >= begin {
+                break;
+            }
+            if let Some(place) = listed.get_mut(entry.object as usize) {
+                *place = number as u32;
+            }
+        }
+        listed
+    }
+
+    /// Returns the numbers of the events before the trace begins that tell what is there then.
+    pub(crate) fn listed_events(&self) -> Vec<u32> {
+        let is_there = |number: &u32| {
+            let entry = self.timeline.get(*number as usize);
+            entry.is_some_and(|entry| !self.is_end(entry))
+        };
+        let mut events: Vec<u32> = self.listed().into_iter().filter(is_there).collect();
+        events.sort_unstable();
+        events
+    }
+
+    /// Tells whether an event is the last one of its object.
+    fn is_end(&self, entry: &Entry) -> bool {
+        let object = self.objects.get(entry.object as usize);
+        match object.map(|object| object.sort) {
+            Some(Sort::Pod) => entry.change == Step::Gone as u32,
+            Some(Sort::Node) => entry.change == NodeStep::Gone as u32,
+            _ => entry.change == GONE,
+        }
+    }
+
     /// Counts the events of each kind.
     pub(crate) fn tally(&self) -> BTreeMap<String, Tally> {
         let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
+        let listed = self.listed();
+        let begin = self.beginning().0;
+        let mut number = 0;
         self.each_optional(|entry, is_optional| {
+            let own = number;
+            number += 1;
+            // Of what happened before the trace begins it has what was there then.
+            let place = listed.get(entry.object as usize).copied();
+            let is_shown = entry.ts >= begin || (place == Some(own) && !self.is_end(entry));
+            if !is_shown {
+                return;
+            }
             let tally = tallies.entry(self.kind_of(entry.object)).or_default();
             tally.events += 1;
             tally.updates += u64::from(is_optional);

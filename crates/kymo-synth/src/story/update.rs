@@ -48,7 +48,8 @@ impl Story<'_> {
         else {
             return;
         };
-        prepared.changing.arrivals = Some(Arrivals::new(updates.arrival.clone()));
+        let arrivals = Arrivals::new(updates.arrival.clone(), updates.count);
+        prepared.changing.arrivals = Some(arrivals);
         prepared.changing.begin = now;
         prepared.changing.left = updates.count;
         self.plan_update(number);

@@ -9,5 +9,6 @@
 mod forms;
 mod golden;
 mod kinds;
+mod lead;
 mod measured;
 mod workbench;

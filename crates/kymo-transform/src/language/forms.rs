@@ -15,7 +15,7 @@ pub struct Form {
 /// The forms of `SYNTHESIZE`, each without the word itself.
 macro_rules! synthesize {
     (time) => {
-        "TIME duration [FROM instant]"
+        "TIME duration [FROM instant] [AFTER duration]"
     };
     (updates) => {
         "UPDATES shares | MANAGEDFIELDS"
@@ -27,7 +27,7 @@ macro_rules! synthesize {
         "{FAILURE | DRAIN | REMOVAL} OF NODES names AT start [FOR duration]"
     };
     (workload) => {
-        "kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution | FAILURES share | PLACEMENT {NONE | SPREAD | BINPACK | LIKE path} | SCALE TO count AT start | ROLLOUT AT start [WITH document] | PODS count | STAGE {ACCEPTED | READY | STOPPED | RELEASED} share | UPDATES count arrival [WITH documents] | EVENTS [OF reasons] | ENDPOINTSLICES]..."
+        "kind object {FROM file | AS manifest} [REPLICAS count | AT start | UNTIL start | ARRIVAL arrival | STARTUP distribution | RUNTIME distribution | LIFETIME distribution | RESTARTS distribution [REASON {ERROR | OOMKILLED | COMPLETED}] | FAILURES share | EVICTIONS share | NAMESPACES namespaces | PLACEMENT {NONE | SPREAD | BINPACK | LIKE path} | SCALE TO count AT start | ROLLOUT AT start [WITH document] | PODS count | STAGE {ACCEPTED | READY | STOPPED | RELEASED} share | UPDATES count arrival [WITH documents] | EVENTS [OF reasons] | ENDPOINTSLICES]..."
     };
 }
 
@@ -281,7 +281,7 @@ pub const LEAVES: &[Leaf] = &[
     Leaf {
         name: "arrival",
         is: "identifier '(' argument ( ',' argument )* ')'",
-        meaning: "uniform, poisson, burst, diurnal, times or at",
+        meaning: "uniform, poisson, burst, diurnal, times, at or empirical",
         examples: &[
             "uniform(rate => 10)",
             "poisson(rate => 0.5)",
@@ -289,6 +289,7 @@ pub const LEAVES: &[Leaf] = &[
             "diurnal(rate => 2, peak => 5, period => '24h')",
             "times('arrivals.csv', 'submitted')",
             "at('0s', '1.5s', '20s')",
+            "empirical('0s', '2s', '30s')",
         ],
     },
     Leaf {
@@ -332,6 +333,12 @@ pub const LEAVES: &[Leaf] = &[
         is: "'(' text ( ',' text )* ')'",
         meaning: "reasons of Events",
         examples: &["('Scheduled')", "('Scheduled', 'Killing')"],
+    },
+    Leaf {
+        name: "namespaces",
+        is: "'(' text ( ',' text )* ')'",
+        meaning: "names of namespaces",
+        examples: &["('a')", "('team-a', 'team-b', 'team-a')"],
     },
     Leaf {
         name: "prefix",

@@ -327,7 +327,7 @@ fn the_parser_looks_for_the_words_of_the_forms_and_no_others() {
         });
         let mut looked_for = BTreeSet::from([form.word.to_owned()]);
         let sentences = node.sentences();
-        for _ in 0..400 {
+        for _ in 0..1_000 {
             let sentence = sentences.new_tree(&mut runner).unwrap().current();
             for (end, _) in sentence.match_indices(' ').chain([(sentence.len(), "")]) {
                 let cut = format!("{} }}}}", &sentence[..end]);

@@ -20,6 +20,6 @@ pub use ast::{
 pub use error::LanguageError;
 pub use forms::{FORMS, Form, LEAVES, Leaf};
 pub use synthesize::{
-    Argument, ArgumentValue, Call, DocumentText, ManifestText, Number, Outage, PlacementWord,
-    StageWord, Synthesize, SynthesizeOptions, UpdatesClause,
+    Argument, ArgumentValue, Call, CrashWord, DocumentText, ManifestText, Number, Outage,
+    PlacementWord, StageWord, Synthesize, SynthesizeOptions, UpdatesClause,
 };

@@ -8,12 +8,14 @@ use super::{Place, TimePoint};
 /// What is made from scratch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Synthesize {
-    /// `SYNTHESIZE TIME duration [FROM instant]`
+    /// `SYNTHESIZE TIME duration [FROM instant] [AFTER duration]`
     Time {
         /// How long the trace lasts, in nanoseconds.
         span: i64,
         /// When it begins.
         from: Option<TimePoint>,
+        /// For how long things went on before that, in nanoseconds.
+        after: Option<i64>,
     },
     /// `SYNTHESIZE UPDATES {kind: share, …}`
     Updates {
@@ -89,6 +91,12 @@ pub struct SynthesizeOptions {
     pub lifetime: Option<Call>,
     /// `RESTARTS`.
     pub restarts: Option<Call>,
+    /// `RESTARTS … REASON`.
+    pub restart_reason: Option<CrashWord>,
+    /// `EVICTIONS`: a share.
+    pub evictions: Option<Number>,
+    /// `NAMESPACES`, for objects of other kinds.
+    pub namespaces: Vec<String>,
     /// `FAILURES`: a share.
     pub failures: Option<Number>,
     /// `PLACEMENT`.
@@ -176,6 +184,31 @@ impl StageWord {
     }
 }
 
+/// How a container ends before it is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CrashWord {
+    /// With an error.
+    Error,
+    /// It needs more memory than it may.
+    OutOfMemory,
+    /// Well, although it should go on.
+    Completed,
+}
+
+impl CrashWord {
+    /// All of them, with their words.
+    pub(crate) const ALL: [(&'static str, Self); 3] = [
+        ("ERROR", Self::Error),
+        ("OOMKILLED", Self::OutOfMemory),
+        ("COMPLETED", Self::Completed),
+    ];
+
+    fn word(self) -> &'static str {
+        let found = Self::ALL.into_iter().find(|(_, crash)| *crash == self);
+        found.map_or("", |(word, _)| word)
+    }
+}
+
 /// On which nodes pods are put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlacementWord {
@@ -238,10 +271,13 @@ impl Display for Synthesize {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("SYNTHESIZE ")?;
         match self {
-            Self::Time { span, from } => {
+            Self::Time { span, from, after } => {
                 write!(f, "TIME {}", Length(*span))?;
-                match from {
-                    Some(from) => write!(f, " FROM {}", Quoted(&from.text)),
+                if let Some(from) = from {
+                    write!(f, " FROM {}", Quoted(&from.text))?;
+                }
+                match after {
+                    Some(after) => write!(f, " AFTER {}", Length(*after)),
                     None => Ok(()),
                 }
             }
@@ -330,6 +366,19 @@ impl Display for SynthesizeOptions {
             if let Some(call) = call {
                 write!(f, " {word} {call}")?;
             }
+        }
+        if let Some(reason) = self.restart_reason {
+            write!(f, " REASON {}", reason.word())?;
+        }
+        if let Some(evictions) = &self.evictions {
+            write!(f, " EVICTIONS {}", evictions.text)?;
+        }
+        for (index, namespace) in self.namespaces.iter().enumerate() {
+            let before = if index == 0 { " NAMESPACES (" } else { ", " };
+            write!(f, "{before}{}", Quoted(namespace))?;
+        }
+        if !self.namespaces.is_empty() {
+            f.write_str(")")?;
         }
         if let Some(failures) = &self.failures {
             write!(f, " FAILURES {}", failures.text)?;

@@ -45,6 +45,14 @@ pub(crate) async fn beside(
         ..Plan::default()
     };
     let planned = plan(&statements, &input.base, base)?;
+    if planned.plan.lead > 0 {
+        return Err(Error::Statement {
+            message: "`AFTER` is for a trace that is made from nothing: this one has begun"
+                .to_owned(),
+            place: first.place,
+            hint: None,
+        });
+    }
     let name = format!("{trace}/{place}/{}", script.text);
     write(planned, Arc::from(name), seed, Arc::new(Unwatched), out).await?;
     Ok(Some(out.to_owned()))

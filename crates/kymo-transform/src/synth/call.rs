@@ -11,7 +11,7 @@ use crate::language::{Argument, ArgumentValue, Call, LanguageError, Place};
 
 const DISTRIBUTIONS: &str =
     "write constant, uniform, exponential, lognormal, pareto, empirical, measured or dealt";
-const ARRIVALS: &str = "write uniform, poisson, burst, diurnal, times or at";
+const ARRIVALS: &str = "write uniform, poisson, burst, diurnal, times, at or empirical";
 
 /// What a call asks for: something, or a column of a file that has to be read for it.
 enum Asked<T> {
@@ -195,6 +195,15 @@ fn asked_arrival(call: &Call) -> Result<Asked<Arrival>, LanguageError> {
             }
             times.sort_unstable();
             Arrival::Times(times.into())
+        }
+        "empirical" => {
+            let mut times = Vec::with_capacity(call.arguments.len());
+            for argument in &call.arguments {
+                arguments.unnamed(argument)?;
+                times.push(duration(argument)?);
+            }
+            times.sort_by(f64::total_cmp);
+            Arrival::Empirical(times.into())
         }
         "times" => {
             let [path, name] = arguments.positional()?;

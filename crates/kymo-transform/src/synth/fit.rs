@@ -8,7 +8,7 @@ pub use kymo_synth::Distance;
 use super::plan::{plan, unread as failed};
 use super::run::Synth;
 use crate::Error;
-use crate::language::{Script, Statement};
+use crate::language::{LanguageError, Script, Statement};
 
 /// A script that makes the like of a trace, and how like it is.
 #[derive(Clone, Debug)]
@@ -59,7 +59,10 @@ pub async fn fit(trace: &Path, seed: u64) -> Result<Fitted, Error> {
 }
 
 fn parsed(text: &str) -> Result<Script, Error> {
-    Script::parse(text).map_err(|error| Error::Answer {
-        message: error.to_string(),
+    Script::parse(text).map_err(|error| match error {
+        LanguageError::TooLong { bytes, limit } => Error::TooLarge { bytes, limit },
+        other => Error::Answer {
+            message: other.to_string(),
+        },
     })
 }

@@ -5,15 +5,15 @@ use std::path::Path;
 use kymo_model::{Timestamp, parse_duration};
 use kymo_store::Trace;
 use kymo_synth::{
-    Arrival, Distribution, LabelValue, Manifest, NodeOrder, OutageKind, OutageOrder, Placement,
-    Plan, Stages, Stay, Updates, With, WorkloadOrder,
+    Arrival, Crash, Distribution, LabelValue, Manifest, NodeOrder, OutageKind, OutageOrder,
+    Placement, Plan, Stages, Stay, Updates, With, WorkloadOrder,
 };
 
 use super::call;
 use crate::Error;
 use crate::language::{
-    Action, Call, DocumentText, ManifestText, Outage, Place, PlacementWord, StageWord, Statement,
-    Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
+    Action, Call, CrashWord, DocumentText, ManifestText, Outage, Place, PlacementWord, StageWord,
+    Statement, Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
 };
 
 /// A plan, and which statement asked for what of it.
@@ -30,14 +30,16 @@ pub(crate) fn plan(
     mut plan: Plan,
 ) -> Result<Planned, Error> {
     for statement in statements {
-        if let Action::Synthesize(Synthesize::Time { span, from }) = &statement.action {
-            plan.span = Some(*span);
+        if let Action::Synthesize(Synthesize::Time { span, from, after }) = &statement.action {
+            plan.lead = after.unwrap_or(0);
+            plan.span = Some(span.saturating_add(plan.lead));
             if let Some(from) = from {
                 plan.start = from
                     .text
                     .parse()
                     .map_err(|_| refused("this is no time", from.place))?;
             }
+            plan.start = Timestamp(plan.start.0.saturating_sub(plan.lead));
         }
     }
     let mut planned = Planned {
@@ -73,7 +75,10 @@ impl Planned {
     }
 
     fn add(&mut self, synthesize: &Synthesize, place: Place, base: &Path) -> Result<(), Error> {
-        let start = self.plan.start;
+        let start = Start {
+            first: self.plan.start,
+            lead: self.plan.lead,
+        };
         match synthesize {
             Synthesize::Time { .. } => {}
             Synthesize::ManagedFields => self.plan.managed_fields = true,
@@ -180,6 +185,13 @@ impl Planned {
                     lifetime: drawn(&options.lifetime)?,
                     failures: options.failures.as_ref().map_or(0.0, |share| share.value),
                     restarts: drawn(&options.restarts)?,
+                    crash: match options.restart_reason {
+                        Some(CrashWord::Completed) => Crash::Completed,
+                        Some(CrashWord::OutOfMemory) => Crash::OutOfMemory,
+                        Some(CrashWord::Error) | None => Crash::Error,
+                    },
+                    evictions: options.evictions.as_ref().map_or(0.0, |share| share.value),
+                    namespaces: options.namespaces.as_slice().into(),
                     placement: placement(options.placement.as_ref(), base)?,
                     scale: scale.into(),
                     rollouts: rollouts.into(),
@@ -200,6 +212,13 @@ impl Planned {
     }
 }
 
+/// When things begin, and how long after that the trace does.
+#[derive(Clone, Copy)]
+struct Start {
+    first: Timestamp,
+    lead: i64,
+}
+
 /// What clauses of nodes and of workloads have in common.
 struct Common {
     at: i64,
@@ -209,7 +228,7 @@ struct Common {
     manifests: Vec<Manifest>,
 }
 
-fn common(options: &SynthesizeOptions, start: Timestamp, base: &Path) -> Result<Common, Error> {
+fn common(options: &SynthesizeOptions, start: Start, base: &Path) -> Result<Common, Error> {
     let at = match &options.at {
         Some(at) => offset(at, start)?,
         None => 0,
@@ -312,18 +331,23 @@ fn manifests(text: &ManifestText, base: &Path) -> Result<Vec<Manifest>, Error> {
     })
 }
 
-/// Returns how long after the start a time is.
-fn offset(point: &TimePoint, start: Timestamp) -> Result<i64, Error> {
+/// Returns how long after things begin a time is that counts from where the trace does.
+fn offset(point: &TimePoint, start: Start) -> Result<i64, Error> {
     if let Ok(at) = point.text.parse::<Timestamp>() {
-        return match at.0.checked_sub(start.0) {
+        return match at.0.checked_sub(start.first.0) {
             Some(offset) if offset >= 0 => Ok(offset),
             _ => Err(refused("this is before the trace begins", point.place)),
         };
     }
-    match parse_duration(&point.text) {
-        Ok(offset) if offset >= 0 => Ok(offset),
+    let offset = parse_duration(&point.text).ok();
+    match offset.and_then(|offset| offset.checked_add(start.lead)) {
+        Some(offset) if offset >= 0 => Ok(offset),
         _ => Err(refused(
-            "this counts from the start of the trace: it must not be negative",
+            if start.lead > 0 {
+                "this is before what `SYNTHESIZE TIME … AFTER` says"
+            } else {
+                "this counts from the start of the trace: it must not be negative"
+            },
             point.place,
         )),
     }

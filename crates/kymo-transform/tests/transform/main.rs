@@ -12,6 +12,7 @@ mod cluster;
 mod cookbook;
 mod copies;
 mod filters;
+mod fits;
 mod followers;
 mod inserts;
 mod laws;

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use kymo_query::Parameter;
 use kymo_transform::language::Script;
-use kymo_transform::{Distance, Error, Synth, Transform, fit};
+use kymo_transform::{Error, Synth, Transform};
 
 use crate::workbench::{ask, rollout, runtime, violations};
 
@@ -28,7 +28,12 @@ spec:
     spec: {containers: [{name: app, image: 'app:1'}]}
 ";
 
-fn run(folder: &Path, name: &str, script: &str, seed: u64) -> Result<std::path::PathBuf, Error> {
+pub(crate) fn run(
+    folder: &Path,
+    name: &str,
+    script: &str,
+    seed: u64,
+) -> Result<std::path::PathBuf, Error> {
     std::fs::write(folder.join("web.yaml"), WEB).unwrap();
     let out = folder.join(name);
     let synth = Synth::new(Script::parse(script).unwrap(), folder).seed(seed);
@@ -191,53 +196,6 @@ fn the_scenarios_run_at_a_reduced_size() {
         path.extension().is_some_and(|extension| extension == "sql")
     });
     assert_eq!(scripts.count(), scenarios.len());
-}
-
-#[test]
-fn a_fitted_script_makes_the_workloads_of_a_trace_again() {
-    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let made = run(folder.path(), "a.parquet", &fitted.text, 3).unwrap();
-    assert_eq!(violations(&made), Vec::<String>::new());
-    let workloads = "SELECT kind, namespace, name FROM events
-        WHERE kind IN ('Deployment', 'Job') AND type = 'ADDED' ORDER BY kind";
-    let expected = [
-        "Deployment | shop | checkout",
-        "Job | shop | settle-accounts",
-    ];
-    assert_eq!(ask(&made, workloads), expected);
-    let nodes = "SELECT count(DISTINCT uid) FROM events WHERE kind = 'Node'";
-    assert_eq!(ask(&made, nodes), ask(&rollout(), nodes));
-}
-
-#[test]
-fn a_fitted_script_makes_as_much_of_each_kind_and_pods_that_live_as_long() {
-    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
-    let Distance {
-        counts,
-        startup,
-        lifetime,
-        ..
-    } = fitted.distance;
-    assert_eq!(counts.len(), 24, "{counts:?}");
-    for (kind, recorded, made) in counts {
-        let off = recorded.abs_diff(made) as f64 / recorded as f64;
-        assert!(off <= 0.02, "{kind}: {recorded} recorded, {made} made");
-    }
-    assert!(startup.unwrap() < 0.05, "{startup:?}");
-    assert!(lifetime.unwrap() < 0.05, "{lifetime:?}");
-    // What it says is what comes of the script.
-    let folder = tempfile::tempdir().unwrap();
-    let made = run(folder.path(), "a.parquet", &fitted.text, 3).unwrap();
-    for kind in ["Pod", "Deployment", "Lease"] {
-        let events = format!("SELECT count(*) FROM events WHERE kind = '{kind}'");
-        let (recorded, made) = (ask(&rollout(), &events), ask(&made, &events));
-        let count = |answer: &[String]| answer[0].parse::<f64>().unwrap();
-        assert!(
-            (count(&made) / count(&recorded) - 1.0).abs() <= 0.02,
-            "{kind}"
-        );
-    }
 }
 
 #[test]

@@ -6,8 +6,9 @@ use super::cursor::Cursor;
 use super::{scale, value};
 use crate::language::forms::{NODES_FORM, OUTAGE_FORM, TIME_FORM, UPDATES_FORM, WORKLOAD_FORM};
 use crate::language::{
-    Argument, ArgumentValue, Call, DocumentText, LanguageError, ManifestText, Number, Outage,
-    Place, PlacementWord, StageWord, Synthesize, SynthesizeOptions, TimePoint, UpdatesClause,
+    Argument, ArgumentValue, Call, CrashWord, DocumentText, LanguageError, ManifestText, Number,
+    Outage, Place, PlacementWord, StageWord, Synthesize, SynthesizeOptions, TimePoint,
+    UpdatesClause,
 };
 use crate::synth;
 
@@ -28,7 +29,12 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Synthesize, LanguageError> {
         } else {
             None
         };
-        return Ok(Synthesize::Time { span, from });
+        let after = if cursor.takes("AFTER") {
+            Some(value::length(cursor, 0)?)
+        } else {
+            None
+        };
+        return Ok(Synthesize::Time { span, from, after });
     }
     if cursor.takes("UPDATES") {
         cursor.is_written(UPDATES_FORM);
@@ -115,7 +121,7 @@ const NODE_CLAUSES: [&str; 8] = [
     "UPDATES",
 ];
 
-const WORKLOAD_CLAUSES: [&str; 17] = [
+const WORKLOAD_CLAUSES: [&str; 19] = [
     "REPLICAS",
     "AT",
     "UNTIL",
@@ -125,6 +131,8 @@ const WORKLOAD_CLAUSES: [&str; 17] = [
     "LIFETIME",
     "RESTARTS",
     "FAILURES",
+    "EVICTIONS",
+    "NAMESPACES",
     "PLACEMENT",
     "SCALE",
     "ROLLOUT",
@@ -225,7 +233,14 @@ fn clause(
         "STARTUP" => options.startup = Some(distribution(cursor)?),
         "RUNTIME" => options.runtime = Some(distribution(cursor)?),
         "LIFETIME" => options.lifetime = Some(distribution(cursor)?),
-        "RESTARTS" => options.restarts = Some(distribution(cursor)?),
+        "RESTARTS" => {
+            options.restarts = Some(distribution(cursor)?);
+            if cursor.takes("REASON") {
+                options.restart_reason = Some(cursor.one_of(&CrashWord::ALL)?);
+            }
+        }
+        "EVICTIONS" => options.evictions = Some(share(cursor)?),
+        "NAMESPACES" => options.namespaces = namespaces(cursor)?,
         "FAILURES" => {
             options.failures = Some(share(cursor)?);
         }
@@ -380,6 +395,16 @@ fn texts(cursor: &mut Cursor, what: &'static str) -> Result<Vec<String>, Languag
     }
     cursor.sign(&Token::RParen, "`)`")?;
     Ok(texts)
+}
+
+/// Reads names of namespaces, `('name', …)`.
+fn namespaces(cursor: &mut Cursor) -> Result<Vec<String>, LanguageError> {
+    let place = cursor.place();
+    let names = texts(cursor, "a namespace in quotes")?;
+    for name in &names {
+        value::check_name(name, "a namespace", place)?;
+    }
+    Ok(names)
 }
 
 /// Reads a time that lies behind the start.
