@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 
 use kymo_model::EventType;
+use kymo_testkit::api::Api;
 use serde_json::{Value, json};
 
 use crate::plane::on_shared_plane;
@@ -34,7 +35,7 @@ kind: Service
 apiVersion: v1
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80}]}
-$$ EVENTS;
+$$ EVENTS ENDPOINTSLICES;
 SYNTHESIZE StatefulSet 'synth/db' AS $$
 kind: StatefulSet
 apiVersion: apps/v1
@@ -102,64 +103,74 @@ fn as_a_user_has_it(mut object: Value) -> Value {
     object
 }
 
+/// Makes what a script says, and has the server take some of each kind; returns what it answers.
+async fn taken(api: &Api, script: &str) -> BTreeMap<String, Vec<Value>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("made.parquet");
+    let status = Command::new(env!("CARGO_BIN_EXE_kymo"))
+        .args(["synth", "--quiet", "-e", script, "-o"])
+        .arg(&out)
+        .status()
+        .expect("kymo runs");
+    assert!(status.success());
+    let made = Recording::read(&out);
+    for (path, object) in [
+        (
+            "/api/v1/namespaces",
+            json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "synth"}}),
+        ),
+        (
+            "/api/v1/namespaces/synth/serviceaccounts",
+            json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}),
+        ),
+    ] {
+        // A controller may have been faster.
+        api.create(path, &object).await.ok();
+    }
+    let mut taken: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for row in &made.rows {
+        let resource = &made.feeds[&row.event.feed].resource;
+        let is_sample = taken
+            .get(&resource.kind)
+            .is_none_or(|answers| answers.len() < 5);
+        let is_there = ["synth", "kube-node-lease"].contains(&row.event.key.name.as_str());
+        if row.event.event_type != EventType::Added || !is_sample || is_there {
+            continue;
+        }
+        let version = resource.api_version();
+        let root = if resource.group.is_empty() {
+            "api"
+        } else {
+            "apis"
+        };
+        let namespace = &row.event.key.namespace;
+        let scope = if namespace.is_empty() {
+            String::new()
+        } else {
+            format!("/namespaces/{namespace}")
+        };
+        let path = format!("/{root}/{version}{scope}/{}?dryRun=All", resource.resource);
+        let body = row.event.body.as_ref().expect("a body");
+        let object = as_a_user_has_it(serde_json::from_slice(body).expect("JSON"));
+        let answer = api.create(&path, &object).await;
+        let Ok(answer) = answer else {
+            panic!("{path}: {answer:?}\n{object}");
+        };
+        taken.entry(resource.kind.clone()).or_default().push(answer);
+    }
+    taken
+}
+
 #[test]
 fn an_api_server_takes_an_object_of_each_kind_that_is_made_up() {
     on_shared_plane("synthesized_objects", async |shared| {
-        let folder = tempfile::tempdir().expect("a folder");
-        let out = folder.path().join("made.parquet");
-        let status = Command::new(env!("CARGO_BIN_EXE_kymo"))
-            .args(["synth", "--quiet", "-e", SCRIPT, "-o"])
-            .arg(&out)
-            .status()
-            .expect("kymo runs");
-        assert!(status.success());
-        let made = Recording::read(&out);
-        let api = shared.plane.api();
-        for (path, object) in [
-            (
-                "/api/v1/namespaces",
-                json!({"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "synth"}}),
-            ),
-            (
-                "/api/v1/namespaces/synth/serviceaccounts",
-                json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "default"}}),
-            ),
-        ] {
-            // A controller may have been faster.
-            api.create(path, &object).await.ok();
-        }
-        let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-        for row in &made.rows {
-            let resource = &made.feeds[&row.event.feed].resource;
-            let is_sample = taken.get(&resource.kind).is_none_or(|count| *count < 5);
-            let is_there = ["synth", "kube-node-lease"].contains(&row.event.key.name.as_str());
-            if row.event.event_type != EventType::Added || !is_sample || is_there {
-                continue;
-            }
-            let version = resource.api_version();
-            let root = if resource.group.is_empty() {
-                "api"
-            } else {
-                "apis"
-            };
-            let namespace = &row.event.key.namespace;
-            let scope = if namespace.is_empty() {
-                String::new()
-            } else {
-                format!("/namespaces/{namespace}")
-            };
-            let path = format!("/{root}/{version}{scope}/{}?dryRun=All", resource.resource);
-            let body = row.event.body.as_ref().expect("a body");
-            let object = as_a_user_has_it(serde_json::from_slice(body).expect("JSON"));
-            let answer = api.create(&path, &object).await;
-            assert!(answer.is_ok(), "{path}: {answer:?}\n{object}");
-            *taken.entry(resource.kind.clone()).or_default() += 1;
-        }
+        let taken = taken(shared.plane.api(), SCRIPT).await;
         for kind in [
             "ControllerRevision",
             "CronJob",
             "DaemonSet",
             "Deployment",
+            "EndpointSlice",
             "Event",
             "Job",
             "Lease",
@@ -171,7 +182,30 @@ fn an_api_server_takes_an_object_of_each_kind_that_is_made_up() {
             "Service",
             "StatefulSet",
         ] {
-            assert!(taken.contains_key(kind), "no {kind} in {taken:?}");
+            assert!(
+                taken.contains_key(kind),
+                "no {kind} in {:?}",
+                taken.keys().collect::<Vec<_>>()
+            );
         }
+    });
+}
+
+#[test]
+fn an_api_server_understands_who_wrote_which_field_of_what_is_made_up() {
+    on_shared_plane("synthesized_managed_fields", async |shared| {
+        let script = format!("SYNTHESIZE MANAGEDFIELDS;\n{SCRIPT}");
+        let taken = taken(shared.plane.api(), &script).await;
+        let entries = taken["Deployment"].iter().flat_map(|answer| {
+            let entries = answer["metadata"]["managedFields"].as_array();
+            entries.cloned().unwrap_or_default()
+        });
+        let managers: Vec<Value> = entries.map(|entry| entry["manager"].clone()).collect();
+        // Whoever creates an object takes its spec over; who wrote the status stays. A server drops
+        // entries that it cannot read.
+        assert!(
+            managers.contains(&json!("kube-controller-manager")),
+            "{managers:?}"
+        );
     });
 }
