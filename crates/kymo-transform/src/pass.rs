@@ -8,7 +8,7 @@ use kymo_store::Trace;
 use kymo_store::segment::KeptRow;
 
 use crate::Error;
-use crate::ahead::ahead;
+use crate::ahead::{ahead, bytes};
 use crate::draft::Draft;
 use crate::insertions::{Insertions, NewRow};
 use crate::preview::Survey;
@@ -179,7 +179,7 @@ pub(crate) fn reissued_rows(
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
 ) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
-    let drafts = Drafts::new(ahead(trace.kept_rows()?)?, chain, progress, tally);
+    let drafts = Drafts::new(ahead(trace.kept_rows()?, bytes)?, chain, progress, tally);
     let resources: BTreeMap<FeedId, GroupResource> = trace
         .feeds()
         .iter()
@@ -201,7 +201,7 @@ pub(crate) fn output_rows(
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
 ) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
-    let drafts = Drafts::new(ahead(trace.kept_rows()?)?, chain, progress, tally);
+    let drafts = Drafts::new(ahead(trace.kept_rows()?, bytes)?, chain, progress, tally);
     let feeds = trace.feeds().clone();
     Ok(drafts.map(move |draft| {
         let mut draft = draft?;

@@ -17,7 +17,7 @@ pub(crate) enum Unordered {
     All,
 }
 
-type Rows = Box<dyn Iterator<Item = Result<Row, kymo_store::Error>>>;
+type Rows = Box<dyn Iterator<Item = Result<Row, kymo_store::Error>> + Send>;
 
 /// Rows in the order of a segment, of rows that are in that order but for some resources.
 ///

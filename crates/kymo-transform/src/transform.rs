@@ -10,6 +10,7 @@ use kymo_store::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::{Spool, Trace, write_file};
 use tempfile::TempDir;
 
+use crate::ahead::{ahead, bytes};
 use crate::anonymize::{Before, Order};
 use crate::copy::Watch;
 use crate::insert;
@@ -309,6 +310,7 @@ impl Transform {
             };
             let spool = Spool::new(&workspace, Arc::clone(&feeds), SPOOL_BYTES);
             let rows = Sorted::new(rows, unordered, spool, feeds);
+            let rows = ahead(rows, bytes)?;
             let options = if origin.is_some() {
                 SegmentOptions::default()
             } else {

@@ -141,7 +141,7 @@ pub(crate) fn write_and_verify<T: Into<NewRow>, E: From<Error>>(
     let reader = open_segment_file(fs, path)?;
     let found = match verify {
         Verify::Versions => reader.verify(),
-        Verify::Stored => reader.verify_stored(),
+        Verify::Stored => reader.verify_stored(options.threads),
     };
     let found = found.map_err(Error::segment(path))?;
     let mismatch = |what| {

@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod error;
 mod form;
+mod group_writer;
 mod json;
 mod kept;
 mod kept_rows;

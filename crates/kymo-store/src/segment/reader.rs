@@ -1,5 +1,7 @@
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread::Builder;
 
 use kymo_model::{Feed, FeedId};
 use parquet::arrow::ProjectionMask;
@@ -301,34 +303,67 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         })
     }
 
-    /// Reads everything and compares it with the digest; checks that patches refer to versions,
-    /// and applies none.
-    pub(crate) fn verify_stored(&self) -> Result<SegmentSummary, SegmentError> {
-        let mut cursor = self.cursor((0..self.num_row_groups()).collect(), Need::All)?;
+    /// Reads everything and compares it with the digest, as many row groups at once as there are
+    /// `threads`; checks that patches refer to versions, and applies none.
+    pub(crate) fn verify_stored(&self, threads: usize) -> Result<SegmentSummary, SegmentError> {
+        let groups = self.num_row_groups();
+        let next = AtomicUsize::new(0);
+        let found = Mutex::new(BTreeMap::new());
+        let work = || {
+            loop {
+                let group = next.fetch_add(1, Ordering::Relaxed);
+                if group >= groups {
+                    return;
+                }
+                let contents = self.verify_group(group);
+                if contents.is_err() {
+                    // The others end with the row groups that they are at.
+                    next.store(groups, Ordering::Relaxed);
+                }
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.insert(group, contents);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads.min(groups) {
+                // Where no more threads can be had, fewer do it.
+                drop(Builder::new().spawn_scoped(scope, work));
+            }
+            work();
+        });
+        let (mut rows, mut bounds) = (0u64, None);
+        let found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for contents in found.into_values() {
+            let (more, of_group) = contents?;
+            rows += more;
+            bounds = wider(bounds, of_group);
+        }
+        Ok(self.summary(rows, bounds))
+    }
+
+    /// Reads a row group and compares it with its digest. Returns the number of its rows, and the
+    /// smallest and the largest seq.
+    fn verify_group(&self, group: usize) -> Result<(u64, Option<(u64, u64)>), SegmentError> {
+        let mut cursor = self.cursor(vec![group], Need::All)?;
         cursor.digest = Some(Digest::default());
-        let mut chain: Chain<()> = Chain::default();
-        let (mut rows, mut bounds) = (0u64, None::<(u64, u64)>);
-        while let Step::Row { begins_group } = cursor.advance()? {
+        let mut chain: Chain<()> = Chain::starting_at(self.first_row(group)?);
+        let (mut rows, mut bounds) = (0u64, None);
+        while let Step::Row { .. } = cursor.advance()? {
             let mut digest = cursor.digest.take();
             let (number, stored) = cursor.present()?;
             if let Some(digest) = &mut digest {
                 digest.row(&stored);
-            }
-            if begins_group {
-                chain = Chain::starting_at(number);
             }
             let feed = self.feed(stored.feed).ok_or(SegmentError::UnknownFeed {
                 row: number,
                 feed: stored.feed,
             })?;
             chain.advance(&stored, feed, |_, _| Ok(()))?;
-            let seq = stored.seq;
             rows += 1;
-            bounds =
-                Some(bounds.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
+            bounds = wider(bounds, Some((stored.seq, stored.seq)));
             cursor.digest = digest;
         }
-        Ok(self.summary(rows, bounds))
+        Ok((rows, bounds))
     }
 
     fn summary(&self, rows: u64, bounds: Option<(u64, u64)>) -> SegmentSummary {
@@ -343,14 +378,21 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
 
     /// Reads everything and compares it with the digest.
     pub fn verify(&self) -> Result<SegmentSummary, SegmentError> {
-        let (mut rows, mut bounds) = (0u64, None::<(u64, u64)>);
+        let (mut rows, mut bounds) = (0u64, None);
         for row in self.rows()? {
             let seq = row?.seq;
             rows += 1;
-            bounds =
-                Some(bounds.map_or((seq, seq), |(first, last)| (first.min(seq), last.max(seq))));
+            bounds = wider(bounds, Some((seq, seq)));
         }
         Ok(self.summary(rows, bounds))
+    }
+}
+
+/// Returns the bounds of what is within one or the other.
+fn wider(a: Option<(u64, u64)>, b: Option<(u64, u64)>) -> Option<(u64, u64)> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (one, None) | (None, one) => one,
     }
 }
 

@@ -296,16 +296,20 @@ proptest! {
         keyframe_interval in 0u32..5,
         sibling_interval in 0u32..4,
         ages in any::<bool>(),
+        threads in 2usize..6,
     ) {
         let options = SegmentOptions {
             row_group_rows,
             keyframe_interval,
             sibling_interval,
             ages,
+            threads: 1,
             ..SegmentOptions::default()
         };
-        let segment = write(&rows, options).unwrap();
+        let segment = write(&rows, options.clone()).unwrap();
         assert_same(&read(&segment), &rows);
+        let beside = write(&rows, SegmentOptions { threads, ..options }).unwrap();
+        prop_assert_eq!(&beside, &segment, "{} threads", threads);
         let reader = SegmentReader::open(segment).unwrap();
         let heads: Vec<Row> = reader.heads().unwrap().map(Result::unwrap).collect();
         prop_assert_eq!(heads, rows.iter().map(without_body).collect::<Vec<_>>());

@@ -2,14 +2,14 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use kymo_model::{Feed, FeedId};
-use parquet::arrow::ArrowWriter;
 use parquet::file::metadata::KeyValue;
 
 use super::checksum::ChecksumWriter;
 use super::encode::{Encoder, Source};
 use super::form::NewRow;
+use super::group_writer::GroupWriter;
 use super::kept::KeptRow;
-use super::physical::{self, Columns};
+use super::physical::Columns;
 use super::stored::{Digest, segment_digest};
 use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentSummary};
 use crate::Format;
@@ -35,7 +35,7 @@ const BATCH_ROWS: usize = 8192;
 /// that patches may refer to.
 #[derive(Debug)]
 pub struct SegmentWriter<W: Write + Send> {
-    parquet: ArrowWriter<ChecksumWriter<W>>,
+    parquet: GroupWriter<W>,
     encoder: Encoder,
     feeds: HashMap<FeedId, Feed>,
     options: SegmentOptions,
@@ -97,10 +97,8 @@ impl<W: Write + Send> SegmentWriter<W> {
         options: SegmentOptions,
     ) -> Result<Self, SegmentError> {
         let feeds: HashMap<_, _> = feeds.iter().cloned().collect();
-        let output = ChecksumWriter::new(output);
-        let properties = physical::properties(&options)?;
         Ok(Self {
-            parquet: ArrowWriter::try_new(output, physical::schema(), Some(properties))?,
+            parquet: GroupWriter::new(ChecksumWriter::new(output), &options)?,
             encoder: Encoder::new(feeds.clone(), options.clone()),
             feeds,
             options,
@@ -156,7 +154,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             || self.group_bytes >= self.options.row_group_bytes
         {
             let batch = self.columns.finish()?;
-            self.parquet.write(&batch)?;
+            self.parquet.write(batch)?;
             self.parquet.flush()?;
             self.encoder.restart();
             self.group_digests.push(self.digest.take());
@@ -176,7 +174,7 @@ impl<W: Write + Send> SegmentWriter<W> {
         self.last.get_or_insert_default().set(key);
         if self.columns.bytes() >= BATCH_BYTES || self.columns.rows() >= BATCH_ROWS {
             let batch = self.columns.finish()?;
-            self.parquet.write(&batch)?;
+            self.parquet.write(batch)?;
         }
         Ok(())
     }
@@ -189,9 +187,7 @@ impl<W: Write + Send> SegmentWriter<W> {
     /// Ends the segment. The output is flushed, not synced.
     pub fn finish(mut self, meta: &SegmentMeta) -> Result<SegmentSummary, SegmentError> {
         let batch = self.columns.finish()?;
-        if batch.num_rows() > 0 {
-            self.parquet.write(&batch)?;
-        }
+        self.parquet.write(batch)?;
         if self.group_rows > 0 {
             self.group_digests.push(self.digest.take());
         }
@@ -212,14 +208,10 @@ impl<W: Write + Send> SegmentWriter<W> {
         if let Some(cluster) = &meta.cluster_uid {
             entries.push((KEY_CLUSTER, cluster.clone()));
         }
-        for (key, value) in entries {
-            self.parquet
-                .append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-        }
-        self.parquet.flush()?;
-        self.parquet.inner_mut().hold();
-        self.parquet.finish()?;
-        let bytes = self.parquet.inner_mut().release()?;
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| KeyValue::new(key.to_owned(), value));
+        let bytes = self.parquet.finish(entries)?;
         Ok(SegmentSummary {
             rows: self.rows,
             first_seq: self.bounds.map(|(first, _)| first),

@@ -47,7 +47,11 @@ impl Default for WriterOptions {
             seal_chunk_bytes: 24 << 20,
             compact_at: 4,
             compact_max_bytes: 512 << 20,
-            segment: SegmentOptions::default(),
+            segment: SegmentOptions {
+                // A recorder seals beside its recording.
+                threads: 1,
+                ..SegmentOptions::default()
+            },
         }
     }
 }
