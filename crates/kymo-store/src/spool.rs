@@ -17,6 +17,10 @@ use crate::segment::{Row, SegmentMeta, SegmentOptions, SegmentWriter};
 /// What a row takes beside its body, about.
 const ROW_BYTES: usize = 256;
 
+/// How many runs are merged into a larger one. Each that is open holds pages of its columns, so they
+/// must not become many, whatever the number of rows.
+const FAN_IN: usize = 8;
+
 /// Sorts rows in bounded memory: what does not fit goes to the disk in sorted runs, compressed as
 /// segments are.
 pub struct Spool {
@@ -25,7 +29,8 @@ pub struct Spool {
     memory: usize,
     rows: Vec<Row>,
     bytes: usize,
-    runs: Vec<PathBuf>,
+    /// By how often their rows were merged; fewer than [`FAN_IN`] of each.
+    runs: Vec<Vec<PathBuf>>,
     next_run: u64,
 }
 
@@ -65,17 +70,8 @@ impl Spool {
     ) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
         self.sort();
         self.bytes = 0;
-        let mut sources: Vec<RowSource> = Vec::new();
-        let fs = RealFs;
-        for path in std::mem::take(&mut self.runs) {
-            let reader = open_segment_file(&fs, &path)?;
-            // The open file is enough; without a name nothing is left behind.
-            fs.remove(&path).map_err(Error::io("remove", &path))?;
-            let rows = reader.rows().map_err(Error::segment(&path))?;
-            sources.push(Box::new(
-                rows.map(move |row| row.map_err(Error::segment(&path))),
-            ));
-        }
+        let runs = std::mem::take(&mut self.runs).into_iter().flatten();
+        let mut sources = open_runs(runs.collect())?;
         let rest = std::mem::take(&mut self.rows);
         sources.push(Box::new(rest.into_iter().map(Ok)));
         Ok(Merge::new(sources, self.feeds.clone(), false))
@@ -89,6 +85,28 @@ impl Spool {
 
     fn write_run(&mut self) -> Result<(), Error> {
         self.sort();
+        let rows = std::mem::take(&mut self.rows);
+        self.bytes = 0;
+        let mut run = self.write(rows.into_iter().map(Ok))?;
+        for level in 0.. {
+            if self.runs.len() == level {
+                self.runs.push(Vec::new());
+            }
+            let Some(runs) = self.runs.get_mut(level) else {
+                break;
+            };
+            runs.push(run);
+            if runs.len() < FAN_IN {
+                break;
+            }
+            let sources = open_runs(std::mem::take(runs))?;
+            run = self.write(Merge::new(sources, self.feeds.clone(), false))?;
+        }
+        Ok(())
+    }
+
+    /// Writes rows that are in order into a file of their own.
+    fn write(&mut self, rows: impl Iterator<Item = Result<Row, Error>>) -> Result<PathBuf, Error> {
         let path = self
             .directory
             .join(format!("run-{:06}.parquet", self.next_run));
@@ -107,8 +125,8 @@ impl Spool {
             .collect();
         let mut writer =
             SegmentWriter::new(&mut output, &feeds, options).map_err(Error::segment(&path))?;
-        for row in self.rows.drain(..) {
-            writer.push(&row).map_err(Error::segment(&path))?;
+        for row in rows {
+            writer.push(&row?).map_err(Error::segment(&path))?;
         }
         let meta = SegmentMeta {
             feeds,
@@ -116,10 +134,22 @@ impl Spool {
         };
         writer.finish(&meta).map_err(Error::segment(&path))?;
         output.flush().map_err(Error::io("write", &path))?;
-        self.bytes = 0;
-        self.runs.push(path);
-        Ok(())
+        Ok(path)
     }
+}
+
+/// Opens runs to be read side by side. Their names are gone then.
+fn open_runs(runs: Vec<PathBuf>) -> Result<Vec<RowSource>, Error> {
+    let (fs, count) = (RealFs, runs.len());
+    let open = |path: PathBuf| {
+        let reader = open_segment_file(&fs, &path)?;
+        // The open file is enough; without a name nothing is left behind.
+        fs.remove(&path).map_err(Error::io("remove", &path))?;
+        let rows = reader.rows_beside(count).map_err(Error::segment(&path))?;
+        let rows = rows.map(move |row| row.map_err(Error::segment(&path)));
+        Ok(Box::new(rows) as RowSource)
+    };
+    runs.into_iter().map(open).collect()
 }
 
 impl fmt::Debug for Spool {
@@ -127,14 +157,14 @@ impl fmt::Debug for Spool {
         f.debug_struct("Spool")
             .field("directory", &self.directory)
             .field("rows", &self.rows.len())
-            .field("runs", &self.runs.len())
+            .field("runs", &self.runs.iter().flatten().count())
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        for run in &self.runs {
+        for run in self.runs.iter().flatten() {
             // Left for whoever removes the directory.
             drop(RealFs.remove(run));
         }
@@ -193,6 +223,7 @@ mod tests {
 
     #[test]
     fn rows_leave_in_order_whether_or_not_they_fit_into_memory() {
+        // Each row a run of its own, so that runs of runs are merged; some rows in each; all of them.
         for memory in [1, 2_000, 1 << 20] {
             let directory = tempfile::tempdir().unwrap();
             let feeds = pods();
@@ -202,6 +233,8 @@ mod tests {
                 .collect();
             for row in &rows {
                 spool.push(row.clone()).unwrap();
+                let runs = directory.path().read_dir().unwrap().count();
+                assert!(runs < 3 * FAN_IN, "{runs} runs");
             }
             let found: Vec<Row> = spool.drain().unwrap().map(Result::unwrap).collect();
             let feed = &feeds[&FeedId(0)];

@@ -122,7 +122,8 @@ pub(crate) fn sources_of(
         .iter()
         .map(|segment| {
             let path = directory.join(&segment.entry.name);
-            let rows = segment.reader.rows().map_err(Error::segment(&path))?;
+            let rows = segment.reader.rows_beside(segments.len());
+            let rows = rows.map_err(Error::segment(&path))?;
             let rows = rows.map(move |row| row.map_err(Error::segment(&path)));
             Ok(Box::new(rows) as RowSource)
         })

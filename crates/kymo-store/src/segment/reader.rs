@@ -30,6 +30,8 @@ use crate::Format;
 const MAX_CHUNK_BYTES: u64 = 4 << 30;
 /// Rows are read in batches of about this many bytes.
 const BATCH_BYTES: u64 = 16 << 20;
+/// Many readers side by side have batches of this many bytes at least.
+const LEAST_BATCH_BYTES: u64 = 256 << 10;
 /// And of no more than this many rows.
 const BATCH_ROWS: u64 = 4096;
 /// Chosen rows are read from row groups of no more than this many rows.
@@ -126,6 +128,14 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
     /// without an error was read as it was written.
     pub fn rows(&self) -> Result<Rows<R>, SegmentError> {
         self.rows_of((0..self.num_row_groups()).collect())
+    }
+
+    /// Reads every row as [`Self::rows`] does, so few at once that as many `readers` beside each other
+    /// hold about as much as one would.
+    pub(crate) fn rows_beside(&self, readers: usize) -> Result<Rows<R>, SegmentError> {
+        let mut rows = self.rows()?;
+        rows.cursor.batch_bytes = (BATCH_BYTES / readers.max(1) as u64).max(LEAST_BATCH_BYTES);
+        Ok(rows)
     }
 
     /// Reads the rows of some row groups, in key order.
@@ -258,16 +268,16 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             group,
             rows: Some(rows),
             columns,
-            batch_rows: self.batch_rows(group),
+            batch_rows: self.batch_rows(group, BATCH_BYTES),
         };
         open_excerpt(self.input.clone(), parquet, excerpt).map(ColumnBatches::new)
     }
 
-    fn batch_rows(&self, group: usize) -> usize {
+    fn batch_rows(&self, group: usize, batch_bytes: u64) -> usize {
         let metadata = self.parquet.metadata().row_group(group);
         let rows = u64::try_from(metadata.num_rows()).unwrap_or(0).max(1);
         let per_row = metadata.total_byte_size().unsigned_abs() / rows + 1;
-        (BATCH_BYTES / per_row).clamp(16, BATCH_ROWS) as usize
+        (batch_bytes / per_row).clamp(16, BATCH_ROWS) as usize
     }
 
     /// Returns the metadata with the places of pages.
@@ -295,6 +305,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             reader: self.clone(),
             need,
             groups: groups.into_iter(),
+            batch_bytes: BATCH_BYTES,
             open: None,
             batch: None,
             index: 0,
@@ -491,6 +502,7 @@ pub(super) struct Cursor<R: ChunkReader> {
     reader: SegmentReader<R>,
     need: Need,
     groups: std::vec::IntoIter<usize>,
+    batch_bytes: u64,
     open: Option<(usize, ParquetRecordBatchReader)>,
     batch: Option<Arc<Batch>>,
     /// The present row in the batch, plus one.
@@ -566,7 +578,7 @@ impl<R: ChunkReader + 'static> Cursor<R> {
 
     fn open_group(&self, group: usize) -> Result<ParquetRecordBatchReader, SegmentError> {
         let parquet = &self.reader.parquet;
-        let batch_rows = self.reader.batch_rows(group);
+        let batch_rows = self.reader.batch_rows(group, self.batch_bytes);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
             self.reader.input.clone(),
             parquet.clone(),
