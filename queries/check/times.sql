@@ -26,12 +26,25 @@ WITH versions AS (
   WHERE e.uid <> '' AND e.certainty <> 'reported'
 ),
 meta AS (
-  SELECT
-    *,
-    coalesce(json_get_int(object, 'metadata', 'deletionGracePeriodSeconds'), 0) AS grace,
-    lag(created) OVER (PARTITION BY api_group, resource, uid ORDER BY seq) AS before_created,
-    array_max(json_path(object, '$.metadata.managedFields[*].time')) AS managed
-  FROM versions
+  SELECT *, lag(created) OVER (PARTITION BY api_group, resource, uid ORDER BY seq) AS before_created
+  FROM (
+    -- What is sorted has no whole objects in it.
+    SELECT
+      seq,
+      ts,
+      api_group,
+      resource,
+      kind,
+      namespace,
+      name,
+      uid,
+      created,
+      deleted,
+      second,
+      coalesce(json_get_int(object, 'metadata', 'deletionGracePeriodSeconds'), 0) AS grace,
+      array_max(json_path(object, '$.metadata.managedFields[*].time')) AS managed
+    FROM versions
+  )
 ),
 pods AS (
   SELECT

@@ -8,7 +8,7 @@ WITH lives AS (
   SELECT
     api_group,
     resource,
-    kind,
+    min(kind) AS kind,
     namespace,
     name,
     uid,
@@ -20,7 +20,8 @@ WITH lives AS (
     bool_or(type = 'DELETED') AS has_ended
   FROM events
   WHERE uid <> '' AND name <> '' AND verb IS NULL
-  GROUP BY api_group, resource, kind, namespace, name, uid
+  -- The order of a trace: no group has to wait for its end.
+  GROUP BY resource, namespace, name, uid, api_group
 ),
 neighbours AS (
   SELECT
@@ -30,7 +31,7 @@ neighbours AS (
     lag(last_ts) OVER names AS other_last_ts,
     lag(has_ended) OVER names AS other_has_ended
   FROM lives
-  WINDOW names AS (PARTITION BY api_group, resource, kind, namespace, name ORDER BY seq)
+  WINDOW names AS (PARTITION BY api_group, resource, namespace, name ORDER BY seq)
 )
 SELECT DISTINCT
   n.seq,

@@ -20,10 +20,10 @@ FROM (
     lag(name) OVER uids AS other_name
   FROM (
     -- The same object can be served in two groups, as Events are.
-    SELECT min(seq) AS seq, min(ts) AS ts, min(api_group) AS api_group, kind, namespace, name, uid
+    SELECT min(seq) AS seq, min(ts) AS ts, min(api_group) AS api_group, min(kind) AS kind, namespace, name, uid
     FROM events
     WHERE uid <> ''
-    GROUP BY kind, namespace, name, uid
+    GROUP BY resource, namespace, name, uid
   )
   WINDOW uids AS (PARTITION BY uid ORDER BY seq)
 )

@@ -6,6 +6,7 @@ use std::path::Path;
 use kymo_query::rules::{Rule, Verdict};
 use kymo_query::{Limits, QuerySession};
 
+use crate::argument;
 use crate::cli::block_on;
 use crate::command_error::CommandError;
 use crate::ui::{Ui, count, escape_line, of};
@@ -30,6 +31,9 @@ pub(crate) struct RuleArgs {
     /// How many events are told that break a rule
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
+    /// Memory for judging rules to stay under; what does not fit goes to temporary files
+    #[arg(long, value_name = "SIZE", value_parser = argument::size, default_value = "256MiB")]
+    memory_limit: u64,
 }
 
 /// Lists the rules.
@@ -70,7 +74,11 @@ impl RuleArgs {
         }
         let traces = [("trace".to_owned(), trace.to_owned())];
         let failed = |error: kymo_query::Error| CommandError::of_query(&error);
-        let session = QuerySession::open(&traces, Limits::default()).map_err(failed)?;
+        let limits = Limits {
+            memory_bytes: usize::try_from(self.memory_limit).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
+        let session = QuerySession::open(&traces, limits).map_err(failed)?;
         let progress = ui.progress();
         let mut broken = 0;
         for rule in rules {

@@ -268,6 +268,11 @@ fn the_help_of_every_command_is_known() {
               
               [default: 5]
 
+          --memory-limit <SIZE>
+              Memory for judging rules to stay under; what does not fit goes to temporary files
+              
+              [default: 256MiB]
+
       -h, --help
               Print help (see a summary with '-h')
 

@@ -61,8 +61,8 @@ pub(crate) struct TransformArgs {
     policy: Option<String>,
     /// Memory for conditions, and for the names that ANONYMIZE knows, to stay under; of conditions,
     /// what does not fit goes to temporary files
-    #[arg(long, value_name = "SIZE", value_parser = argument::size)]
-    memory_limit: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = argument::size, default_value = "192MiB")]
+    memory_limit: u64,
 }
 
 /// Transforms; SIGINT and SIGTERM end it without an output.
@@ -89,10 +89,10 @@ pub(crate) async fn transform(ui: &Ui, args: &TransformArgs) -> Result<(), Comma
         read: AtomicU64::new(0),
         stop,
     });
-    let mut limits = Limits::default();
-    if let Some(bytes) = args.memory_limit {
-        limits.memory_bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    }
+    let limits = Limits {
+        memory_bytes: usize::try_from(args.memory_limit).unwrap_or(usize::MAX),
+        ..Limits::default()
+    };
     let mut transform = Transform::new(&args.trace, script.clone())
         .seed(seed.unwrap_or_default())
         .limits(limits)
