@@ -82,7 +82,7 @@ impl<W: Write + Send> GroupWriter<W> {
     }
 
     /// Adds rows to the present row group.
-    pub(super) fn write(&mut self, batch: RecordBatch) -> Result<(), SegmentError> {
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), SegmentError> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -146,12 +146,12 @@ impl<W: Write + Send> GroupWriter<W> {
 }
 
 impl Encoding {
-    fn write(mut self, batch: RecordBatch) -> Result<Self, SegmentError> {
+    fn write(mut self, batch: &RecordBatch) -> Result<Self, SegmentError> {
         match &mut self {
-            Self::Here(share) => share.write(&batch)?,
+            Self::Here(share) => share.write(batch)?,
             Self::Beside(workers) => {
                 let is_taken =
-                    |worker: &Worker| worker.batches.send(RecordBatch::clone(&batch)).is_ok();
+                    |worker: &Worker| worker.batches.send(RecordBatch::clone(batch)).is_ok();
                 if !workers.iter().all(is_taken) {
                     // One has failed, and tells why.
                     self.close()?;

@@ -154,7 +154,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             || self.group_bytes >= self.options.row_group_bytes
         {
             let batch = self.columns.finish()?;
-            self.parquet.write(batch)?;
+            self.parquet.write(&batch)?;
             self.parquet.flush()?;
             self.encoder.restart();
             self.group_digests.push(self.digest.take());
@@ -174,7 +174,7 @@ impl<W: Write + Send> SegmentWriter<W> {
         self.last.get_or_insert_default().set(key);
         if self.columns.bytes() >= BATCH_BYTES || self.columns.rows() >= BATCH_ROWS {
             let batch = self.columns.finish()?;
-            self.parquet.write(batch)?;
+            self.parquet.write(&batch)?;
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl<W: Write + Send> SegmentWriter<W> {
     /// Ends the segment. The output is flushed, not synced.
     pub fn finish(mut self, meta: &SegmentMeta) -> Result<SegmentSummary, SegmentError> {
         let batch = self.columns.finish()?;
-        self.parquet.write(batch)?;
+        self.parquet.write(&batch)?;
         if self.group_rows > 0 {
             self.group_digests.push(self.digest.take());
         }
