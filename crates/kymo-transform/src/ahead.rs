@@ -54,7 +54,10 @@ pub(crate) fn ahead<T: Send + 'static>(
 
 /// About how many bytes of memory the body of a row takes that is not shared with others.
 pub(crate) fn bytes<E>(row: &Result<KeptRow, E>) -> usize {
-    let body = row.as_ref().ok().and_then(|row| row.row.event.body.as_ref());
+    let body = row
+        .as_ref()
+        .ok()
+        .and_then(|row| row.row.event.body.as_ref());
     body.map_or(0, |body| body.len())
 }
 
