@@ -17,7 +17,7 @@ pub struct Format {
 
 impl Format {
     /// The version that this crate writes.
-    pub const CURRENT: Self = Self { major: 1, minor: 1 };
+    pub const CURRENT: Self = Self { major: 2, minor: 0 };
 
     /// Tells whether this crate can read it: every older major, every minor.
     pub fn is_readable(self) -> bool {

@@ -44,5 +44,5 @@ pub use record::{
 };
 pub use repair::{RepairReport, repair, repair_with};
 pub use spool::Spool;
-pub use trace::{Count, Segment, Stats, Tail, Trace, pack, write_file};
+pub use trace::{Count, RevisedTrace, Segment, Stats, Tail, Trace, pack, write_file};
 pub use writer::{Writer, WriterOptions};

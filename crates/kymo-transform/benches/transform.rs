@@ -130,7 +130,10 @@ fn main() {
 /// Returns the trace to begin with, and how often it is repeated.
 fn input(folder: &Path) -> (PathBuf, u32) {
     if let Some(path) = std::env::var_os("KYMO_BENCH_TRACE") {
-        return (path.into(), 1);
+        // As this kymo writes it: older formats have to be read in other ways.
+        let copy = folder.join("input.parquet");
+        kymo_store::pack(Path::new(&path), &copy).unwrap();
+        return (copy, 1);
     }
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/rollout.parquet");
     let copy = folder.join("shipped.parquet");

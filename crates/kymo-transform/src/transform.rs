@@ -7,7 +7,7 @@ use kymo_model::GroupResource;
 use kymo_query::Limits;
 use kymo_store::fs::RealFs;
 use kymo_store::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
-use kymo_store::{Spool, Trace, write_file};
+use kymo_store::{RevisedTrace, Spool, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::ahead::{ahead, bytes};
@@ -22,6 +22,7 @@ use crate::plan::{self, Input, Stage, Work};
 use crate::progress::{Progress, Unwatched};
 use crate::reissue::Reissue;
 use crate::sorted::{Sorted, Unordered};
+use crate::step::{Chain, Waiting};
 use crate::{Error, records, synth};
 
 /// Memory for rows that are sorted again, in bytes.
@@ -281,6 +282,35 @@ impl Transform {
         let workspace = workspace.to_owned();
         let done = blocking(move || {
             let trace = Arc::clone(&input.trace);
+            let options = if origin.is_some() {
+                SegmentOptions::default()
+            } else {
+                SegmentOptions {
+                    zstd_level: 1,
+                    verify_patches: false,
+                    ..SegmentOptions::default()
+                }
+            };
+            let mut filtered = known;
+            if work.whole.is_none()
+                && work.inserted.is_none()
+                && reissue.is_none()
+                && insertions.is_empty()
+                && let Some(revised) = revised(&trace, &work.chain, progress.as_ref())?
+            {
+                let complete = |meta: &mut SegmentMeta| {
+                    if let Some(origin) = &origin {
+                        lineage::put(meta, origin, &filtered);
+                    }
+                };
+                let summary = revised.write(Arc::new(RealFs), &target, meta, &options, complete)?;
+                let tally = Tally {
+                    read: summary.rows,
+                    written: summary.rows,
+                    ..Tally::default()
+                };
+                return Ok((summary, tally, filtered));
+            }
             let feeds: Arc<BTreeMap<_, _>> = Arc::new(meta.feeds.iter().cloned().collect());
             let (rows, unordered): (KeptRows, Unordered) = if let Some(whole) = &work.whole {
                 let tally = Arc::clone(&tally);
@@ -311,16 +341,6 @@ impl Transform {
             let spool = Spool::new(&workspace, Arc::clone(&feeds), SPOOL_BYTES);
             let rows = Sorted::new(rows, unordered, spool, feeds);
             let rows = ahead(rows, bytes)?;
-            let options = if origin.is_some() {
-                SegmentOptions::default()
-            } else {
-                SegmentOptions {
-                    zstd_level: 1,
-                    verify_patches: false,
-                    ..SegmentOptions::default()
-                }
-            };
-            let mut filtered = known;
             let summary = write_file(
                 Arc::new(RealFs),
                 &target,
@@ -343,6 +363,24 @@ impl Transform {
         *partial = filtered;
         Ok((summary, tally))
     }
+}
+
+/// Finds what changes in a trace if that can be told column by column.
+fn revised(
+    trace: &Trace,
+    chain: &Chain,
+    progress: &dyn Progress,
+) -> Result<Option<RevisedTrace>, Error> {
+    let Some(mut waiting) = Waiting::of(chain) else {
+        return Ok(None);
+    };
+    trace.revised(|seq| {
+        if progress.row() {
+            Ok(waiting.done(seq))
+        } else {
+            Err(Error::Stopped)
+        }
+    })
 }
 
 /// Makes the directory for what stands between two stages, beside the output.

@@ -16,7 +16,7 @@ fn inspect_shows_what_is_in_a_trace() {
         exit_code: 0
         ----- stdout -----
         trace     edge.kymo ([SIZE], 1 segment, 0 logs)
-        id        f1bbcdcb-fa53-40af-9ce6-0302e76e41a8 (format 1.1)
+        id        f1bbcdcb-fa53-40af-9ce6-0302e76e41a8 (format 2.0)
         cluster   unknown
         time      2026-11-21T02:06:57.023417843Z to 2026-11-21T02:14:29.984343130Z (453.0 s)
         events    50, 0.1/s, [EACH]

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError};
 pub(crate) use compact::{merge_meta, thin_marks};
 pub(crate) use known::{Filled, LastBodies};
 pub(crate) use merge::{Merge, RowSource, key_of};
-pub(crate) use publish::{Verify, write_and_verify};
+pub(crate) use publish::{Verify, write_and_verify, write_revised_and_verify};
 pub(crate) use seal::{records_of, sources_of};
 pub(crate) use sorted::SortedRows;
 

@@ -3,6 +3,7 @@ use std::io::Write;
 use std::path::Path;
 
 use kymo_model::{EventType, FeedId, Timestamp};
+use parquet::file::reader::ChunkReader;
 
 use crate::contents::open_segment_file;
 use crate::directory::{Directory, segment_name};
@@ -10,7 +11,9 @@ use crate::error::Error;
 use crate::fs::Output;
 use crate::manifest::{Entry, SegmentEntry, hex};
 use crate::record::SessionInfo;
-use crate::segment::{NewRow, Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter};
+use crate::segment::{
+    NewRow, Revised, Row, SegmentMeta, SegmentOptions, SegmentSummary, SegmentWriter,
+};
 use crate::writer::Shared;
 
 /// What becomes a segment, and what it replaces.
@@ -144,12 +147,7 @@ pub(crate) fn write_and_verify<T: Into<NewRow>, E: From<Error>>(
         Verify::Stored => reader.verify_stored(options.threads),
     };
     let found = found.map_err(Error::segment(path))?;
-    let mismatch = |what| {
-        E::from(Error::SealMismatch {
-            path: path.to_owned(),
-            what,
-        })
-    };
+    let mismatch = |what| E::from(mismatch(path, what));
     if found.rows != written.rows {
         return Err(mismatch("the number of rows"));
     }
@@ -163,6 +161,41 @@ pub(crate) fn write_and_verify<T: Into<NewRow>, E: From<Error>>(
         return Err(mismatch("the metadata"));
     }
     Ok((found, meta))
+}
+
+fn mismatch(path: &Path, what: &'static str) -> Error {
+    let path = path.to_owned();
+    Error::SealMismatch { path, what }
+}
+
+/// Writes what becomes of a segment as [`write_and_verify`] does.
+pub(crate) fn write_revised_and_verify<R: ChunkReader + 'static>(
+    directory: &Directory,
+    path: &Path,
+    revised: &Revised<R>,
+    meta: &SegmentMeta,
+    options: &SegmentOptions,
+) -> Result<SegmentSummary, Error> {
+    let fs = directory.fs.as_ref();
+    let file = fs.create(path).map_err(Error::io("create", path))?;
+    let mut output = Output::new(file);
+    let written = revised.write(&mut output, meta, options);
+    let (written, made) = written.map_err(Error::segment(path))?;
+    output.sync().map_err(Error::io("sync", path))?;
+    let reader = open_segment_file(fs, path)?;
+    let is_held = revised
+        .is_held_by(&reader, &made)
+        .map_err(Error::segment(path))?;
+    if !is_held {
+        return Err(mismatch(path, "a column"));
+    }
+    if reader.digest() != written.digest {
+        return Err(mismatch(path, "the digest of the content"));
+    }
+    if reader.meta() != meta {
+        return Err(mismatch(path, "the metadata"));
+    }
+    Ok(written)
 }
 
 /// Writes rows and the metadata that only they tell.

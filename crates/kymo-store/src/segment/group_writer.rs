@@ -1,19 +1,24 @@
 //! Row groups on their way into a file: their columns are encoded beside each other.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::{DataType, FieldRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves,
 };
-use parquet::file::metadata::KeyValue;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::reader::ChunkReader;
 use parquet::file::writer::SerializedFileWriter;
 
 use super::checksum::ChecksumWriter;
+use super::column_digest::{ColumnDigest, is_digested};
 use super::{SegmentError, SegmentOptions, physical};
 
 /// Batches that wait for a thread, besides the one that it encodes.
@@ -48,18 +53,24 @@ struct Share {
 struct Column {
     place: usize,
     field: FieldRef,
-    first_leaf: usize,
     leaves: Vec<ArrowColumnWriter>,
+    /// `None` of columns without one.
+    digest: Option<ColumnDigest>,
 }
 
-/// Encoded columns with their places in the file.
-type Chunks = Vec<(usize, ArrowColumnChunk)>;
+/// A column that is encoded.
+#[derive(Debug)]
+struct Encoded {
+    place: usize,
+    leaves: Vec<ArrowColumnChunk>,
+    digest: Option<[u8; 32]>,
+}
 
 /// A thread that encodes some columns of one row group.
 #[derive(Debug)]
 struct Worker {
     batches: SyncSender<RecordBatch>,
-    thread: JoinHandle<Result<Chunks, SegmentError>>,
+    thread: JoinHandle<Result<Vec<Encoded>, SegmentError>>,
 }
 
 impl<W: Write + Send> GroupWriter<W> {
@@ -94,18 +105,23 @@ impl<W: Write + Send> GroupWriter<W> {
         Ok(())
     }
 
-    /// Ends the present row group.
-    pub(super) fn flush(&mut self) -> Result<(), SegmentError> {
+    /// Ends the present row group, if there is one, and returns the digests of its columns in the
+    /// order of the schema.
+    pub(super) fn flush(&mut self) -> Result<Option<Vec<[u8; 32]>>, SegmentError> {
         let Some(open) = self.open.take() else {
-            return Ok(());
+            return Ok(None);
         };
+        let mut digests = Vec::with_capacity(self.fields.len());
         let mut group = self.file.next_row_group()?;
-        for (_, chunk) in open.close()? {
-            chunk.append_to_row_group(&mut group)?;
+        for column in open.close()? {
+            for leaf in column.leaves {
+                leaf.append_to_row_group(&mut group)?;
+            }
+            digests.extend(column.digest);
         }
         group.close()?;
         self.groups += 1;
-        Ok(())
+        Ok(Some(digests))
     }
 
     /// Ends the file: the footer gets `entries`. Returns the length of the file, in bytes.
@@ -113,7 +129,6 @@ impl<W: Write + Send> GroupWriter<W> {
         mut self,
         entries: impl IntoIterator<Item = KeyValue>,
     ) -> Result<u64, SegmentError> {
-        self.flush()?;
         for entry in entries {
             self.file.append_key_value_metadata(entry);
         }
@@ -122,26 +137,101 @@ impl<W: Write + Send> GroupWriter<W> {
         Ok(self.file.inner_mut().release()?)
     }
 
-    fn begin(&self) -> Result<Encoding, SegmentError> {
-        let mut writers = self.factory.create_column_writers(self.groups)?.into_iter();
-        let mut columns = Vec::with_capacity(self.fields.len());
-        let mut leaf = 0;
-        for (place, field) in self.fields.iter().enumerate() {
-            let count = leaves(field.data_type());
-            columns.push(Column {
-                place,
-                field: FieldRef::clone(field),
-                first_leaf: leaf,
-                leaves: writers.by_ref().take(count).collect(),
-            });
-            leaf += count;
+    /// Adds a row group of another file of the same schema, of which some columns are made anew and
+    /// the others copied as they are. Returns the digests of its columns, of those that are copied
+    /// out of `known`, which has those of all columns in the order of the schema.
+    pub(super) fn copy<R: ChunkReader>(
+        &mut self,
+        from: &R,
+        metadata: &ParquetMetaData,
+        group: usize,
+        mut made: BTreeMap<&'static str, Vec<ArrayRef>>,
+        known: &[[u8; 32]],
+    ) -> Result<Vec<[u8; 32]>, SegmentError> {
+        let mut encoded = Vec::new();
+        for mut column in self.begin_columns()? {
+            let Some(arrays) = made.remove(column.field.name().as_str()) else {
+                encoded.push((column.leaves.len(), None));
+                continue;
+            };
+            for array in &arrays {
+                column.write(array)?;
+            }
+            encoded.push((column.leaves.len(), Some(column.close()?)));
         }
-        let mut shares = shares(columns, self.threads);
+        let mut digests = Vec::with_capacity(known.len());
+        let mut known = known.iter();
+        let mut leaf = 0;
+        let mut written = self.file.next_row_group()?;
+        for (field, (leaves, encoded)) in self.fields.iter().zip(encoded) {
+            let mut digest = is_digested(field.name())
+                .then(|| known.next().copied())
+                .flatten();
+            match encoded {
+                Some(column) => {
+                    for leaf in column.leaves {
+                        leaf.append_to_row_group(&mut written)?;
+                    }
+                    digest = column.digest;
+                }
+                None => {
+                    for leaf in leaf..leaf + leaves {
+                        written.append_column(from, as_closed(metadata, group, leaf))?;
+                    }
+                }
+            }
+            digests.extend(digest);
+            leaf += leaves;
+        }
+        written.close()?;
+        self.groups += 1;
+        Ok(digests)
+    }
+
+    fn begin(&self) -> Result<Encoding, SegmentError> {
+        let mut shares = shares(self.begin_columns()?, self.threads);
         if shares.len() < 2 {
             return Ok(Encoding::Here(shares.pop().unwrap_or_default()));
         }
         let workers: std::io::Result<Vec<Worker>> = shares.into_iter().map(Worker::new).collect();
         Ok(Encoding::Beside(workers?))
+    }
+
+    fn begin_columns(&self) -> Result<Vec<Column>, SegmentError> {
+        let mut writers = self.factory.create_column_writers(self.groups)?.into_iter();
+        let mut columns = Vec::with_capacity(self.fields.len());
+        for (place, field) in self.fields.iter().enumerate() {
+            let count = leaves(field.data_type());
+            columns.push(Column {
+                place,
+                field: FieldRef::clone(field),
+                leaves: writers.by_ref().take(count).collect(),
+                digest: is_digested(field.name()).then(ColumnDigest::default),
+            });
+        }
+        Ok(columns)
+    }
+}
+
+/// Tells of a column of a file as if it had just been written.
+fn as_closed(metadata: &ParquetMetaData, group: usize, leaf: usize) -> ColumnCloseResult {
+    let rows = metadata.row_group(group);
+    let column = rows.column(leaf).clone();
+    let index = metadata
+        .column_index()
+        .and_then(|index| index.get(group)?.get(leaf));
+    let offsets = metadata
+        .offset_index()
+        .and_then(|index| index.get(group)?.get(leaf));
+    ColumnCloseResult {
+        bytes_written: column.compressed_size().unsigned_abs(),
+        rows_written: rows.num_rows().unsigned_abs(),
+        metadata: column,
+        bloom_filter: None,
+        column_index: index
+            .filter(|index| !matches!(index, ColumnIndexMetaData::NONE))
+            .cloned(),
+        offset_index: offsets.cloned(),
     }
 }
 
@@ -165,40 +255,54 @@ impl Encoding {
     }
 
     /// Returns the encoded columns in their order.
-    fn close(self) -> Result<Chunks, SegmentError> {
-        let mut chunks = match self {
+    fn close(self) -> Result<Vec<Encoded>, SegmentError> {
+        let mut columns = match self {
             Self::Here(share) => share.close()?,
             Self::Beside(workers) => {
                 // All of them end, whatever becomes of one.
                 let ended: Vec<_> = workers.into_iter().map(Worker::end).collect();
-                let chunks: Result<Vec<Chunks>, _> = ended.into_iter().collect();
-                chunks?.into_iter().flatten().collect()
+                let columns: Result<Vec<Vec<Encoded>>, _> = ended.into_iter().collect();
+                columns?.into_iter().flatten().collect()
             }
         };
-        chunks.sort_by_key(|(leaf, _)| *leaf);
-        Ok(chunks)
+        columns.sort_by_key(|column| column.place);
+        Ok(columns)
     }
 }
 
 impl Share {
     fn write(&mut self, batch: &RecordBatch) -> Result<(), SegmentError> {
         for column in &mut self.columns {
-            let found = compute_leaves(&column.field, batch.column(column.place))?;
-            for (writer, leaf) in column.leaves.iter_mut().zip(&found) {
-                writer.write(leaf)?;
-            }
+            column.write(batch.column(column.place))?;
         }
         Ok(())
     }
 
-    fn close(self) -> Result<Chunks, SegmentError> {
-        let mut chunks = Vec::new();
-        for column in self.columns {
-            for (place, writer) in column.leaves.into_iter().enumerate() {
-                chunks.push((column.first_leaf + place, writer.close()?));
-            }
+    fn close(self) -> Result<Vec<Encoded>, SegmentError> {
+        let encoded = self.columns.into_iter().map(Column::close);
+        encoded.collect()
+    }
+}
+
+impl Column {
+    fn write(&mut self, array: &ArrayRef) -> Result<(), SegmentError> {
+        if let Some(digest) = &mut self.digest {
+            digest.update(array)?;
         }
-        Ok(chunks)
+        let found = compute_leaves(&self.field, array)?;
+        for (writer, leaf) in self.leaves.iter_mut().zip(&found) {
+            writer.write(leaf)?;
+        }
+        Ok(())
+    }
+
+    fn close(self) -> Result<Encoded, SegmentError> {
+        let leaves = self.leaves.into_iter().map(ArrowColumnWriter::close);
+        Ok(Encoded {
+            place: self.place,
+            leaves: leaves.collect::<Result<_, _>>()?,
+            digest: self.digest.map(ColumnDigest::finish),
+        })
     }
 }
 
@@ -215,7 +319,7 @@ impl Worker {
         Ok(Self { batches, thread })
     }
 
-    fn end(self) -> Result<Chunks, SegmentError> {
+    fn end(self) -> Result<Vec<Encoded>, SegmentError> {
         drop(self.batches);
         match self.thread.join() {
             Ok(done) => done,

@@ -73,11 +73,7 @@ impl<R: ChunkReader + 'static> KeptRows<R> {
             }
             self.batch = Some(Arc::clone(&batch));
         }
-        let mut digest = self.cursor.digest.take();
         let (number, stored) = self.cursor.present()?;
-        if let Some(digest) = &mut digest {
-            digest.row(&stored);
-        }
         if begins_group {
             self.chain = Chain::starting_at(number);
         }
@@ -114,7 +110,6 @@ impl<R: ChunkReader + 'static> KeptRows<R> {
         let mut row = row_of(&stored, body);
         self.known.take_in(&mut row, feed, kept.as_ref())?;
         self.api_version = Some((id, api_version));
-        self.cursor.digest = digest;
         Ok(Some(KeptRow { row, kept }))
     }
 }

@@ -173,6 +173,121 @@ proptest! {
     }
 }
 
+/// Writes what becomes of a segment, if that can be done without putting rows together, and reads
+/// it back.
+fn revised(
+    segment: &Bytes,
+    done: impl Fn(u64) -> Option<Arc<Revisions>>,
+) -> Result<Option<Vec<Row>>, SegmentError> {
+    let reader = SegmentReader::open(segment.clone())?;
+    let Some(revised) = super::Revised::find(&reader, |seq| Ok(done(seq)), |error| error)? else {
+        return Ok(None);
+    };
+    let meta = SegmentMeta {
+        feeds: feeds(),
+        ..SegmentMeta::default()
+    };
+    let mut output = Vec::new();
+    let (summary, made) = revised.write(&mut output, &meta, &SegmentOptions::default())?;
+    let copy = SegmentReader::open(Bytes::from(output))?;
+    assert!(revised.is_held_by(&copy, &made)?);
+    assert_eq!(copy.verify()?, summary);
+    let bounds = |reader: &SegmentReader<Bytes>| format!("{:?}", reader.bounds("seq"));
+    assert_eq!(bounds(&copy), bounds(&reader));
+    let rows: Result<Vec<Row>, _> = copy.rows()?.collect();
+    Ok(Some(rows?))
+}
+
+fn with_revisions(numbers: impl IntoIterator<Item = usize>) -> Option<Arc<Revisions>> {
+    let mut all = None;
+    for number in numbers {
+        all = Some(Revisions::with(all.as_ref(), revision(number)).unwrap());
+    }
+    all.map(Arc::new)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(160))]
+
+    #[test]
+    fn a_segment_that_is_revised_has_what_becomes_of_its_rows(
+        rows in history(),
+        row_group_rows in 1usize..12,
+        keyframe_interval in 0u32..5,
+        sibling_interval in 0u32..4,
+        done in prop::collection::vec(0usize..4, 2),
+        by_object in any::<bool>(),
+    ) {
+        let segment = write(&rows, SegmentOptions {
+            row_group_rows,
+            keyframe_interval,
+            sibling_interval,
+            ..SegmentOptions::default()
+        }).unwrap();
+        let all = [None, with_revisions([0]), with_revisions([0, 1]), with_revisions([1, 2])];
+        let of_seq = |seq: u64| {
+            let row = rows.iter().find(|row| row.seq == seq).unwrap();
+            let is_other = by_object && row.event.key.name.len() % 2 == 0;
+            all[done[usize::from(is_other)]].clone()
+        };
+        if let Some(found) = revised(&segment, of_seq).unwrap() {
+            let mut expected = kept(&segment);
+            for row in &mut expected {
+                if let (Some(kept), Some(done)) = (&mut row.kept, of_seq(row.row.seq)) {
+                    kept.revise(done);
+                }
+            }
+            let mut expected = texts(&expected);
+            for (expected, row) in expected.iter_mut().zip(&rows) {
+                // A delete gets the last known body only on its way out.
+                if row.event.body.is_none() {
+                    expected.event.body = None;
+                }
+            }
+            assert_same(&found, &expected);
+        }
+    }
+}
+
+#[test]
+fn rows_of_which_whole_members_are_set_or_go_are_not_put_together() {
+    let rows: Vec<Row> = (1..40).map(|seq| pod(seq, seq)).collect();
+    let options = SegmentOptions {
+        row_group_rows: 16,
+        ..SegmentOptions::default()
+    };
+    let segment = write(&rows, options).unwrap();
+    for numbers in [&[0][..], &[1], &[0, 1]] {
+        let done = with_revisions(numbers.iter().copied());
+        let found = revised(&segment, |_| done.clone()).unwrap();
+        assert!(found.is_some(), "{numbers:?}");
+    }
+    // What depends on what changes has to be done to each.
+    let touches = vec![Touch::new(["spec"], Effect::Uses)];
+    let done = Revisions::with(None, Arc::new(Revised { number: 2, touches }));
+    let done = done.map(Arc::new);
+    assert!(revised(&segment, |_| done.clone()).unwrap().is_none());
+    // And so has what is done to a version, but not to the one that its patch refers to.
+    let done = with_revisions([0]);
+    let found = revised(&segment, |seq| done.clone().filter(|_| seq > 5));
+    assert!(found.unwrap().is_none());
+}
+
+#[test]
+fn a_column_that_was_not_written_as_it_should_be_is_found() {
+    let rows: Vec<Row> = (1..10).map(|seq| pod(seq, seq)).collect();
+    let [one, other] = [0, 1].map(|number| {
+        let segment = write(&rows[number..], SegmentOptions::default()).unwrap();
+        SegmentReader::open(segment).unwrap()
+    });
+    let find = |reader| super::Revised::find(reader, |_| Ok(None), |error| error);
+    let revised = find(&one).unwrap().unwrap();
+    let (meta, options) = (SegmentMeta::default(), SegmentOptions::default());
+    let (_, made) = revised.write(Vec::new(), &meta, &options).unwrap();
+    assert!(revised.is_held_by(&one, &made).unwrap());
+    assert!(!revised.is_held_by(&other, &made).unwrap());
+}
+
 #[test]
 fn what_columns_tell_cannot_wait() {
     for path in [

@@ -9,6 +9,7 @@
 mod batch;
 mod chain;
 mod checksum;
+mod column_digest;
 mod decode;
 mod encode;
 mod error;
@@ -23,6 +24,7 @@ mod options;
 mod physical;
 mod reader;
 mod request;
+mod revised;
 mod revision;
 mod select;
 mod shadow;
@@ -44,6 +46,7 @@ pub use kept::{Kept, KeptRow};
 pub use kept_rows::KeptRows;
 pub use options::SegmentOptions;
 pub use reader::{Heads, Rows, SegmentReader};
+pub(crate) use revised::Revised;
 pub use revision::{Effect, Revision, Revisions, Touch};
 pub use select::{
     Bounds, ColumnBatches, Events, JsonPath, RowRanges, Step, Version, Versions, Wanted,

@@ -28,7 +28,8 @@ pub(super) fn is_of_1_1(column: &str) -> bool {
     column == EVENT_VERSION || request::COLUMNS.contains(&column)
 }
 
-fn op_fields() -> Fields {
+/// The columns of an operation of a patch.
+pub(super) fn op_fields() -> Fields {
     Fields::from(vec![
         Field::new("op", DataType::Utf8, false),
         Field::new("path", DataType::Utf8, false),
@@ -37,7 +38,7 @@ fn op_fields() -> Fields {
     ])
 }
 
-fn op_item() -> Field {
+pub(super) fn op_item() -> Field {
     Field::new("item", DataType::Struct(op_fields()), false)
 }
 

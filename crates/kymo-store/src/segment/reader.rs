@@ -15,6 +15,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use super::batch::{Batch, Need};
 use super::chain::Chain;
 use super::checksum::Checked;
+use super::column_digest::{ColumnDigest, ColumnDigests, group_digest, is_digested};
 use super::decode::{Decoder, body_of, row_of};
 use super::kept_rows::KeptRows;
 use super::physical;
@@ -22,7 +23,7 @@ use super::select::{
     Bounds, ColumnBatches, Events, Excerpt, RowRanges, Versions, Wanted, open_excerpt, with_words,
 };
 use super::stored::{Digest, segment_digest};
-use super::writer::{KEY_DIGEST, KEY_FORMAT, KEY_GROUPS, KEY_META, KEY_ROWS, hex};
+use super::writer::{KEY_COLUMNS, KEY_DIGEST, KEY_FORMAT, KEY_GROUPS, KEY_META, KEY_ROWS, hex};
 use super::{Row, SegmentError, SegmentMeta, SegmentSummary};
 use crate::Format;
 
@@ -51,7 +52,9 @@ pub struct SegmentReader<R: ChunkReader> {
 struct Info {
     meta: SegmentMeta,
     feeds: HashMap<u32, Feed>,
-    group_digests: Vec<String>,
+    group_digests: Vec<[u8; 32]>,
+    /// Of the columns of each row group; `None` before format 2.0.
+    column_digests: Option<Vec<Vec<[u8; 32]>>>,
     digest: [u8; 32],
     /// The number of the first row of each row group.
     starts: Vec<u64>,
@@ -117,6 +120,86 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         self.info.digest
     }
 
+    /// Tells whether its row groups can become some of another segment as they are.
+    pub(super) fn can_be_copied(&self) -> bool {
+        let ours = physical::schema();
+        let columns = self
+            .parquet
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name());
+        self.info.column_digests.is_some()
+            && columns.eq(ours.fields().iter().map(|field| field.name()))
+    }
+
+    pub(super) fn metadata(&self) -> &ParquetMetaData {
+        self.parquet.metadata()
+    }
+
+    pub(super) fn input(&self) -> &Checked<R> {
+        &self.input
+    }
+
+    /// Returns the digests of the columns of a row group, in the order of the schema.
+    pub(super) fn column_digests(&self, group: usize) -> &[[u8; 32]] {
+        let groups = self.info.column_digests.as_deref().unwrap_or_default();
+        groups.get(group).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Tells whether a row group has the columns of that of another segment, byte by byte, but for
+    /// those that were `made`, which are compared with their own digests.
+    pub(super) fn has_columns_of<S: ChunkReader + 'static>(
+        &self,
+        other: &SegmentReader<S>,
+        group: usize,
+        made: &[&'static str],
+    ) -> Result<bool, SegmentError> {
+        let is_made = |name: &str| made.contains(&name);
+        let schema = physical::schema();
+        let digested = schema.fields().iter().map(|field| field.name());
+        let digested = digested.filter(|name| is_digested(name));
+        let digests = self
+            .column_digests(group)
+            .iter()
+            .zip(other.column_digests(group));
+        for (name, (own, others)) in digested.zip(digests) {
+            if !is_made(name) {
+                if own != others {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let mut digest = ColumnDigest::default();
+            let rows = RowRanges::of(0..self.group_rows(group)?);
+            for batch in self.bodies_of(group, &rows, &[name.as_str()])? {
+                for column in batch?.columns() {
+                    digest.update(column)?;
+                }
+            }
+            if digest.finish() != *own {
+                return Ok(false);
+            }
+        }
+        let own = self.parquet.metadata().row_group(group).columns();
+        let others = other.parquet.metadata().row_group(group).columns();
+        for (own, others) in own.iter().zip(others) {
+            let root = own.column_path().parts().first();
+            if root.is_some_and(|root| is_made(root)) {
+                continue;
+            }
+            let ((start, length), (other_start, other_length)) =
+                (own.byte_range(), others.byte_range());
+            let is_same = length == other_length
+                && self.input.get_bytes(start, length as usize)?
+                    == other.input.get_bytes(other_start, length as usize)?;
+            if !is_same {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns a feed that the rows may name.
     pub(crate) fn feed(&self, id: u32) -> Option<&Feed> {
         self.info.feeds.get(&id)
@@ -141,7 +224,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
     /// Reads the rows of some row groups, in key order.
     pub(crate) fn rows_of(&self, groups: Vec<usize>) -> Result<Rows<R>, SegmentError> {
         let mut cursor = self.cursor(groups, Need::All)?;
-        cursor.digest = Some(Digest::default());
+        cursor.digest = Some(self.check());
         Ok(Rows {
             cursor,
             decoder: Decoder::default(),
@@ -153,7 +236,7 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
     /// another one. Digests of row groups are checked as by [`Self::rows`].
     pub fn kept_rows(&self) -> Result<KeptRows<R>, SegmentError> {
         let mut cursor = self.cursor((0..self.num_row_groups()).collect(), Need::All)?;
-        cursor.digest = Some(Digest::default());
+        cursor.digest = Some(self.check());
         Ok(KeptRows::new(cursor))
     }
 
@@ -295,6 +378,14 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         Ok(self.indexed.get_or_init(|| indexed).clone())
     }
 
+    /// Begins to compare what is read with the digests.
+    fn check(&self) -> Check {
+        match self.info.column_digests {
+            Some(_) => Check::Columns(ColumnDigests::new()),
+            None => Check::Rows(Box::default()),
+        }
+    }
+
     pub(super) fn cursor(&self, groups: Vec<usize>, need: Need) -> Result<Cursor<R>, SegmentError> {
         if groups.iter().any(|group| *group >= self.num_row_groups()) {
             return Err(SegmentError::NotASegment {
@@ -356,15 +447,11 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
     /// smallest and the largest seq.
     fn verify_group(&self, group: usize) -> Result<(u64, Option<(u64, u64)>), SegmentError> {
         let mut cursor = self.cursor(vec![group], Need::All)?;
-        cursor.digest = Some(Digest::default());
+        cursor.digest = Some(self.check());
         let mut chain: Chain<()> = Chain::starting_at(self.first_row(group)?);
         let (mut rows, mut bounds) = (0u64, None);
         while let Step::Row { .. } = cursor.advance()? {
-            let mut digest = cursor.digest.take();
             let (number, stored) = cursor.present()?;
-            if let Some(digest) = &mut digest {
-                digest.row(&stored);
-            }
             let feed = self.feed(stored.feed).ok_or(SegmentError::UnknownFeed {
                 row: number,
                 feed: stored.feed,
@@ -372,7 +459,6 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
             chain.advance(&stored, feed, |_, _| Ok(()))?;
             rows += 1;
             bounds = wider(bounds, Some((stored.seq, stored.seq)));
-            cursor.digest = digest;
         }
         Ok((rows, bounds))
     }
@@ -429,15 +515,32 @@ fn read_info(metadata: &ParquetMetaData) -> Result<Info, SegmentError> {
         });
     }
     let json = value(KEY_META).ok_or_else(|| not("it has no metadata"))?;
-    let group_digests: Vec<String> = value(KEY_GROUPS)
-        .unwrap_or_default()
-        .split(',')
+    let group_digests = value(KEY_GROUPS).unwrap_or_default().split(',');
+    let group_digests: Option<Vec<[u8; 32]>> = group_digests
         .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+        .map(|text| unhex(text)?.first().copied())
         .collect();
-    let bytes: Option<Vec<[u8; 32]>> = group_digests.iter().map(|text| unhex(text)).collect();
-    let bytes = bytes.ok_or_else(|| not("a digest is not hexadecimal"))?;
-    let digest = segment_digest(&bytes, json);
+    let group_digests = group_digests.ok_or_else(|| not("a digest is not hexadecimal"))?;
+    let column_digests = match value(KEY_COLUMNS) {
+        Some(text) if major >= 2 => {
+            let groups = text.split(',').filter(|text| !text.is_empty());
+            let groups: Option<Vec<Vec<[u8; 32]>>> = groups.map(unhex).collect();
+            let groups = groups.ok_or_else(|| not("a digest is not hexadecimal"))?;
+            if !groups
+                .iter()
+                .map(|columns| group_digest(columns))
+                .eq(group_digests.iter().copied())
+            {
+                return Err(not(
+                    "the digests of its columns are not those of its row groups",
+                ));
+            }
+            Some(groups)
+        }
+        None if major >= 2 => return Err(not("it has no digests of columns")),
+        _ => None,
+    };
+    let digest = segment_digest(&group_digests, json);
     let expected = value(KEY_DIGEST).unwrap_or_default();
     if expected != hex(&digest) {
         return Err(SegmentError::Digest {
@@ -479,21 +582,37 @@ fn read_info(metadata: &ParquetMetaData) -> Result<Info, SegmentError> {
         meta,
         feeds,
         group_digests,
+        column_digests,
         digest,
         starts,
         rows,
     })
 }
 
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
+/// Reads digests as hexadecimal, one behind the other.
+fn unhex(text: &str) -> Option<Vec<[u8; 32]>> {
+    if !text.is_ascii() || !text.len().is_multiple_of(64) {
         return None;
     }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
-    }
-    Some(bytes)
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len())
+        .step_by(64)
+        .map(|start| {
+            let mut digest = [0; 32];
+            for (place, slot) in digest.iter_mut().enumerate() {
+                *slot = byte(start + place * 2)?;
+            }
+            Some(digest)
+        })
+        .collect()
+}
+
+/// What is read, for its comparison with what was written.
+#[derive(Debug)]
+pub(super) enum Check {
+    /// Before format 2.0.
+    Rows(Box<Digest>),
+    Columns(ColumnDigests),
 }
 
 /// Walks the rows of some row groups.
@@ -510,7 +629,7 @@ pub(super) struct Cursor<R: ChunkReader> {
     /// The number of the present row in the segment, plus one.
     number: u64,
     /// Over the rows of the present row group, where it is to be checked.
-    pub(super) digest: Option<Digest>,
+    digest: Option<Check>,
 }
 
 /// What [`Cursor::advance`] came to.
@@ -542,8 +661,18 @@ impl<R: ChunkReader + 'static> Cursor<R> {
             }
             self.batch = None;
             if let Some((group, batches)) = &mut self.open {
-                if let Some(batch) = batches.next().transpose()? {
-                    self.batch = Some(Arc::new(Batch::new(&batch, self.need)?));
+                if let Some(columns) = batches.next().transpose()? {
+                    let batch = Batch::new(&columns, self.need)?;
+                    match &mut self.digest {
+                        None => {}
+                        Some(Check::Columns(digests)) => digests.update(&columns)?,
+                        Some(Check::Rows(digest)) => {
+                            for (index, number) in (0..batch.rows()).zip(self.number..) {
+                                digest.row(&batch.row(index, number)?);
+                            }
+                        }
+                    }
+                    self.batch = Some(Arc::new(batch));
                     self.index = 0;
                     continue;
                 }
@@ -600,12 +729,17 @@ impl<R: ChunkReader + 'static> Cursor<R> {
                 what: "its row group ends too early or too late",
             });
         }
-        if let Some(digest) = &mut self.digest {
-            let found = hex(&digest.take());
-            let expected = info.group_digests.get(group).cloned().unwrap_or_default();
-            if found != expected {
-                return Err(SegmentError::Digest { expected, found });
-            }
+        let found = match &mut self.digest {
+            None => return Ok(()),
+            Some(Check::Rows(digest)) => digest.take(),
+            Some(Check::Columns(digests)) => group_digest(&digests.take()),
+        };
+        let expected = info.group_digests.get(group).copied().unwrap_or_default();
+        if found != expected {
+            return Err(SegmentError::Digest {
+                expected: hex(&expected),
+                found: hex(&found),
+            });
         }
         Ok(())
     }
@@ -624,11 +758,7 @@ impl<R: ChunkReader + 'static> Rows<R> {
         let Step::Row { begins_group } = self.cursor.advance()? else {
             return Ok(None);
         };
-        let mut digest = self.cursor.digest.take();
         let (number, stored) = self.cursor.present()?;
-        if let Some(digest) = &mut digest {
-            digest.row(&stored);
-        }
         if begins_group {
             self.decoder = Decoder::starting_at(number);
         }
@@ -642,9 +772,7 @@ impl<R: ChunkReader + 'static> Rows<R> {
             })?;
         let docs = self.decoder.advance(&stored, feed)?;
         let body = body_of(number, &stored, feed, docs.as_deref())?;
-        let row = row_of(&stored, body.map(Arc::from));
-        self.cursor.digest = digest;
-        Ok(Some(row))
+        Ok(Some(row_of(&stored, body.map(Arc::from))))
     }
 }
 

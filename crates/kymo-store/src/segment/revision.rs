@@ -159,6 +159,12 @@ impl Revisions {
             .try_for_each(|revision| revision.revise(object, seq, feed, key))
     }
 
+    /// Tells whether something at or under a path, or above it, is touched.
+    pub(super) fn meets(&self, path: &str) -> bool {
+        let meets = |touch: &Touch| is_under(path, &touch.path) || is_under(&touch.path, path);
+        self.touches.iter().any(meets)
+    }
+
     /// Tells what becomes of an operation at `path` of a patch between two objects if both are
     /// revised.
     pub(super) fn verdict(&self, path: &str) -> Verdict {

@@ -5,12 +5,13 @@ use kymo_model::{Feed, FeedId};
 use parquet::file::metadata::KeyValue;
 
 use super::checksum::ChecksumWriter;
+use super::column_digest::group_digest;
 use super::encode::{Encoder, Source};
 use super::form::NewRow;
 use super::group_writer::GroupWriter;
 use super::kept::KeptRow;
 use super::physical::Columns;
-use super::stored::{Digest, segment_digest};
+use super::stored::segment_digest;
 use super::{Row, RowKey, SegmentError, SegmentMeta, SegmentOptions, SegmentSummary};
 use crate::Format;
 
@@ -19,6 +20,7 @@ pub(super) const KEY_FORMAT: &str = "kymo.format";
 pub(super) const KEY_META: &str = "kymo.segment";
 pub(super) const KEY_DIGEST: &str = "kymo.digest";
 pub(super) const KEY_GROUPS: &str = "kymo.row_group_digests";
+pub(super) const KEY_COLUMNS: &str = "kymo.column_digests";
 pub(super) const KEY_ROWS: &str = "kymo.rows";
 pub(super) const KEY_TRACE: &str = "kymo.trace";
 pub(super) const KEY_CLUSTER: &str = "kymo.cluster";
@@ -40,8 +42,8 @@ pub struct SegmentWriter<W: Write + Send> {
     feeds: HashMap<FeedId, Feed>,
     options: SegmentOptions,
     columns: Columns,
-    digest: Digest,
-    group_digests: Vec<[u8; 32]>,
+    /// Of the columns of each row group.
+    digests: Vec<Vec<[u8; 32]>>,
     rows: u64,
     group_rows: usize,
     group_bytes: usize,
@@ -103,8 +105,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             feeds,
             options,
             columns: Columns::new(),
-            digest: Digest::default(),
-            group_digests: Vec::new(),
+            digests: Vec::new(),
             rows: 0,
             group_rows: 0,
             group_bytes: 0,
@@ -136,6 +137,11 @@ impl<W: Write + Send> SegmentWriter<W> {
     }
 
     fn put(&mut self, row: &Row, source: Source<'_>) -> Result<(), SegmentError> {
+        if self.group_rows >= self.options.row_group_rows
+            || self.group_bytes >= self.options.row_group_bytes
+        {
+            self.end_group()?;
+        }
         let feed = self
             .feeds
             .get(&row.event.feed)
@@ -150,19 +156,8 @@ impl<W: Write + Send> SegmentWriter<W> {
                 seq: row.seq,
             });
         }
-        if self.group_rows >= self.options.row_group_rows
-            || self.group_bytes >= self.options.row_group_bytes
-        {
-            let batch = self.columns.finish()?;
-            self.parquet.write(&batch)?;
-            self.parquet.flush()?;
-            self.encoder.restart();
-            self.group_digests.push(self.digest.take());
-            (self.group_rows, self.group_bytes) = (0, 0);
-        }
         let encoded = self.encoder.encode(row, source)?;
         let stored = encoded.stored(self.rows, row, feed, self.options.ages)?;
-        self.digest.row(&stored);
         let before = self.columns.bytes();
         self.columns.push(&stored, feed)?;
         self.group_bytes += self.columns.bytes() - before;
@@ -179,6 +174,15 @@ impl<W: Write + Send> SegmentWriter<W> {
         Ok(())
     }
 
+    fn end_group(&mut self) -> Result<(), SegmentError> {
+        let batch = self.columns.finish()?;
+        self.parquet.write(&batch)?;
+        self.digests.extend(self.parquet.flush()?);
+        self.encoder.restart();
+        (self.group_rows, self.group_bytes) = (0, 0);
+        Ok(())
+    }
+
     /// How many patches did not give back what they were made from; those versions are kept whole.
     pub fn mismatches(&self) -> u64 {
         self.encoder.mismatches()
@@ -186,31 +190,8 @@ impl<W: Write + Send> SegmentWriter<W> {
 
     /// Ends the segment. The output is flushed, not synced.
     pub fn finish(mut self, meta: &SegmentMeta) -> Result<SegmentSummary, SegmentError> {
-        let batch = self.columns.finish()?;
-        self.parquet.write(&batch)?;
-        if self.group_rows > 0 {
-            self.group_digests.push(self.digest.take());
-        }
-        let metadata = |source| SegmentError::Metadata { source };
-        let json = serde_json::to_string(meta).map_err(metadata)?;
-        let lineage = serde_json::to_string(&meta.lineage).map_err(metadata)?;
-        let digest = segment_digest(&self.group_digests, &json);
-        let groups: Vec<_> = self.group_digests.iter().map(|group| hex(group)).collect();
-        let mut entries = vec![
-            (KEY_FORMAT, Format::CURRENT.to_string()),
-            (KEY_TRACE, meta.trace_id.to_string()),
-            (KEY_LINEAGE, lineage),
-            (KEY_ROWS, self.rows.to_string()),
-            (KEY_DIGEST, hex(&digest)),
-            (KEY_GROUPS, groups.join(",")),
-            (KEY_META, json),
-        ];
-        if let Some(cluster) = &meta.cluster_uid {
-            entries.push((KEY_CLUSTER, cluster.clone()));
-        }
-        let entries = entries
-            .into_iter()
-            .map(|(key, value)| KeyValue::new(key.to_owned(), value));
+        self.end_group()?;
+        let (entries, digest) = footer(self.rows, &self.digests, meta)?;
         let bytes = self.parquet.finish(entries)?;
         Ok(SegmentSummary {
             rows: self.rows,
@@ -220,6 +201,45 @@ impl<W: Write + Send> SegmentWriter<W> {
             bytes,
         })
     }
+}
+
+/// Returns what the footer of a segment tells, and the digest of the segment. `digests` has those of
+/// the columns of each row group.
+pub(super) fn footer(
+    rows: u64,
+    digests: &[Vec<[u8; 32]>],
+    meta: &SegmentMeta,
+) -> Result<(impl Iterator<Item = KeyValue> + use<>, [u8; 32]), SegmentError> {
+    let metadata = |source| SegmentError::Metadata { source };
+    let json = serde_json::to_string(meta).map_err(metadata)?;
+    let lineage = serde_json::to_string(&meta.lineage).map_err(metadata)?;
+    let groups: Vec<_> = digests
+        .iter()
+        .map(|columns| group_digest(columns))
+        .collect();
+    let digest = segment_digest(&groups, &json);
+    let groups: Vec<_> = groups.iter().map(|group| hex(group)).collect();
+    let columns: Vec<_> = digests
+        .iter()
+        .map(|group| hex(group.as_flattened()))
+        .collect();
+    let mut entries = vec![
+        (KEY_FORMAT, Format::CURRENT.to_string()),
+        (KEY_TRACE, meta.trace_id.to_string()),
+        (KEY_LINEAGE, lineage),
+        (KEY_ROWS, rows.to_string()),
+        (KEY_DIGEST, hex(&digest)),
+        (KEY_GROUPS, groups.join(",")),
+        (KEY_COLUMNS, columns.join(",")),
+        (KEY_META, json),
+    ];
+    if let Some(cluster) = &meta.cluster_uid {
+        entries.push((KEY_CLUSTER, cluster.clone()));
+    }
+    let entries = entries
+        .into_iter()
+        .map(|(key, value)| KeyValue::new(key.to_owned(), value));
+    Ok((entries, digest))
 }
 
 /// Writes bytes as lower-case hexadecimal.

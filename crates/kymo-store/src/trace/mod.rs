@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kymo_model::{Coverage, Feed, FeedId, Timestamp};
 
-pub use single::{pack, write_file};
+pub use single::{RevisedTrace, pack, write_file};
 pub use stats::{Count, Stats};
 
 use crate::check::Finding;

@@ -6,10 +6,13 @@ use super::Trace;
 use crate::contents::lineage_of;
 use crate::directory::Directory;
 use crate::error::Error;
+use crate::fs::FileChunks;
 use crate::fs::{Filesystem, RealFs};
-use crate::maintenance::{Verify, merge_meta, records_of, write_and_verify};
+use crate::maintenance::{
+    Verify, merge_meta, records_of, write_and_verify, write_revised_and_verify,
+};
 use crate::record::SessionInfo;
-use crate::segment::{NewRow, SegmentMeta, SegmentOptions, SegmentSummary};
+use crate::segment::{NewRow, Revised, Revisions, SegmentMeta, SegmentOptions, SegmentSummary};
 
 /// Writes everything of a trace as one sealed `.parquet` file; see [`write_file`].
 pub fn pack(trace: &Path, out: &Path) -> Result<SegmentSummary, Error> {
@@ -33,6 +36,33 @@ pub fn write_file<T: Into<NewRow>, E: From<Error>>(
     options: &SegmentOptions,
     complete: impl FnOnce(&mut SegmentMeta),
 ) -> Result<SegmentSummary, E> {
+    let sessions: BTreeMap<u32, SessionInfo> = meta
+        .sessions
+        .iter()
+        .map(|session| (session.number, session.clone()))
+        .collect();
+    named(fs, path, |directory, temporary| {
+        let (summary, _) = write_and_verify(
+            directory,
+            temporary,
+            rows,
+            meta,
+            &sessions,
+            options,
+            Verify::Stored,
+            complete,
+        )?;
+        Ok(summary)
+    })
+}
+
+/// Lets a file be written under another name, and gives it its own when that is done. After an
+/// error there is none.
+fn named<E: From<Error>>(
+    fs: Arc<dyn Filesystem>,
+    path: &Path,
+    write: impl FnOnce(&Directory, &Path) -> Result<SegmentSummary, E>,
+) -> Result<SegmentSummary, E> {
     if fs.kind(path).map_err(Error::io("look at", path))?.is_some() {
         let path = path.to_owned();
         return Err(Error::Exists { path }.into());
@@ -45,23 +75,8 @@ pub fn write_file<T: Into<NewRow>, E: From<Error>>(
         _ => Path::new("."),
     };
     let directory = Directory::new(fs, parent);
-    let sessions: BTreeMap<u32, SessionInfo> = meta
-        .sessions
-        .iter()
-        .map(|session| (session.number, session.clone()))
-        .collect();
-    let written = write_and_verify(
-        &directory,
-        temporary,
-        rows,
-        meta,
-        &sessions,
-        options,
-        Verify::Stored,
-        complete,
-    );
-    let (summary, _) = match written {
-        Ok(written) => written,
+    let summary = match write(&directory, temporary) {
+        Ok(summary) => summary,
         Err(error) => {
             drop(directory.fs.remove(temporary));
             return Err(error);
@@ -75,6 +90,34 @@ pub fn write_file<T: Into<NewRow>, E: From<Error>>(
     Ok(summary)
 }
 
+/// What revisions change in a sealed trace whose rows need not be put together for that.
+#[derive(Debug)]
+pub struct RevisedTrace {
+    revised: Revised<FileChunks>,
+    source: SegmentMeta,
+}
+
+impl RevisedTrace {
+    /// Writes it as [`write_file`] does. Columns that stay the same are copied as they are
+    /// compressed.
+    pub fn write(
+        &self,
+        fs: Arc<dyn Filesystem>,
+        path: &Path,
+        mut meta: SegmentMeta,
+        options: &SegmentOptions,
+        complete: impl FnOnce(&mut SegmentMeta),
+    ) -> Result<SegmentSummary, Error> {
+        meta.counts.clone_from(&self.source.counts);
+        meta.sessions.clone_from(&self.source.sessions);
+        (meta.first_ts, meta.last_ts) = (self.source.first_ts, self.source.last_ts);
+        complete(&mut meta);
+        named(fs, path, |directory, temporary| {
+            write_revised_and_verify(directory, temporary, &self.revised, &meta, options)
+        })
+    }
+}
+
 impl Trace {
     /// Writes everything readable as one sealed `.parquet` file, as [`write_file`] does.
     pub fn write_single(
@@ -84,6 +127,27 @@ impl Trace {
         options: &SegmentOptions,
     ) -> Result<SegmentSummary, Error> {
         write_file(fs, path, self.merge(false)?, self.meta(), options, |_| {})
+    }
+
+    /// Finds what changes if `done` is done to the objects of events, by their numbers, which it is
+    /// asked once for each. `None` if rows have to be put together for it, or the trace is not one
+    /// segment; [`Self::kept_rows`] is for those.
+    pub fn revised<E: From<Error>>(
+        &self,
+        done: impl FnMut(u64) -> Result<Option<Arc<Revisions>>, E>,
+    ) -> Result<Option<RevisedTrace>, E> {
+        let contents = self.contents();
+        let ([segment], true) = (contents.segments.as_slice(), contents.logs.is_empty()) else {
+            return Ok(None);
+        };
+        let path = contents.directory.join(&segment.entry.name);
+        let found = Revised::find(&segment.reader, done, |error| {
+            Error::segment(&path)(error).into()
+        })?;
+        Ok(found.map(|revised| RevisedTrace {
+            revised,
+            source: segment.reader.meta().clone(),
+        }))
     }
 
     /// Puts together what all parts say of themselves.

@@ -129,13 +129,21 @@ fn a_trace_of_format_1_0_is_read_whole() {
     assert_eq!(rows(&trace(&fs).unwrap()).unwrap().len(), 14);
 }
 
-/// To make the fixture of a new format, add its folder and run this test with
-/// `KYMO_WRITE_FIXTURES=1`; fixtures of released formats never change.
 #[test]
 fn a_trace_of_format_1_1_is_read_whole() {
     let made = ModelFs::new();
     make(&made, audited);
-    let folder = fixture("1.1");
+    let format = Format { major: 1, minor: 1 };
+    assert_reads_as(&load_directory(&fixture("1.1")), &made, format);
+}
+
+/// To make the fixture of a new format, add its folder and run this test with
+/// `KYMO_WRITE_FIXTURES=1`; fixtures of released formats never change.
+#[test]
+fn a_trace_of_format_2_0_is_read_whole() {
+    let made = ModelFs::new();
+    make(&made, audited);
+    let folder = fixture("2.0");
     if std::env::var_os("KYMO_WRITE_FIXTURES").is_some() {
         std::fs::create_dir_all(&folder).unwrap();
         for name in files(&made) {
@@ -143,11 +151,8 @@ fn a_trace_of_format_1_1_is_read_whole() {
             std::fs::write(folder.join(name), bytes).unwrap();
         }
     }
-    assert_reads_as(
-        &load_directory(&folder),
-        &made,
-        Format { major: 1, minor: 1 },
-    );
+    let format = Format { major: 2, minor: 0 };
+    assert_reads_as(&load_directory(&folder), &made, format);
 }
 
 /// Fault table row 35.
@@ -164,7 +169,7 @@ fn a_trace_of_a_newer_major_format_is_refused() {
                 .unwrap()
         };
         let mut bytes = fs.read(&path().join(&name)).unwrap();
-        bytes[8..10].copy_from_slice(&2u16.to_le_bytes());
+        bytes[8..10].copy_from_slice(&3u16.to_le_bytes());
         let crc = crc32c(&bytes[..92]);
         bytes[92..96].copy_from_slice(&crc.to_le_bytes());
         fs.write(&path().join(&name), &bytes);
@@ -176,7 +181,7 @@ fn a_trace_of_a_newer_major_format_is_refused() {
         assert!(
             error
                 .to_string()
-                .contains("has format 2.0, which is newer than this kymo reads (1.1)"),
+                .contains("has format 3.0, which is newer than this kymo reads (2.0)"),
             "{error}"
         );
         let before = fs.operations();

@@ -7,12 +7,14 @@ mod slice;
 mod suggestion;
 mod touches;
 mod update;
+mod waiting;
 
 pub(crate) use filter::Filter;
 pub(crate) use patch::{Patch, Patching};
 pub(crate) use retime::{Retime, moved};
 pub(crate) use slice::Slice;
 pub(crate) use update::{Update, Values};
+pub(crate) use waiting::Waiting;
 
 use std::collections::BTreeSet;
 

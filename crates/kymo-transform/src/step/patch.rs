@@ -60,6 +60,15 @@ impl Patch {
         }
     }
 
+    /// Returns the rows that it names and what is done to them, if it is done at all times and can
+    /// wait until an object is put together.
+    pub(super) fn waits(&self) -> Option<(Arc<RoaringTreemap>, Arc<dyn Revision>)> {
+        let patching = self.patching.as_ref();
+        let revision = self.revision.as_ref()?;
+        let is_always = patching.from.is_none() && patching.to.is_none();
+        is_always.then(|| (Arc::clone(&patching.rows), Arc::clone(revision)))
+    }
+
     pub(crate) fn row(&mut self, draft: Draft, out: &mut Vec<Draft>) -> Result<(), Error> {
         if !self.patching.rows.contains(draft.source) {
             out.push(draft);

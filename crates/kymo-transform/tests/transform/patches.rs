@@ -1,5 +1,9 @@
 //! Objects that are changed.
 
+use std::path::Path;
+
+use kymo_store::{Trace, pack};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::workbench::{ask, ask_all, make, object, rollout, rows, try_make};
@@ -20,6 +24,62 @@ fn a_merge_patch_changes_the_objects_it_names_and_no_others() {
             assert_eq!(*before, after, "byte for byte");
         }
     }
+}
+
+/// The shipped rollout is of format 1.1, whose rows are walked; of what this kymo writes columns are
+/// made anew.
+#[rstest]
+#[case::whole_labels(
+    r#"PATCH objects WITH JSON '[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]'"#
+)]
+#[case::what_a_cluster_says(
+    r#"PATCH objects WITH MERGE '{"metadata":{"managedFields":null,"generation":null}}';
+    PATCH objects WITH MERGE '{"status":null}' WHERE kind = 'Pod';
+    PATCH objects WITH MERGE '{"metadata":{"creationTimestamp":null}}' WHERE kind <> 'Pod'"#
+)]
+#[case::some_objects(
+    r#"PATCH objects WITH MERGE '{"spec":{"schedulerName":"a"}}' WHERE name LIKE 'checkout-%'"#
+)]
+#[case::the_same_place_twice(
+    r#"PATCH objects WITH MERGE '{"spec":{"a":1}}' WHERE kind = 'Node';
+    PATCH objects WITH MERGE '{"spec":{"a":2}}'"#
+)]
+fn a_trace_becomes_the_same_whether_by_columns_or_by_rows(#[case] script: &str) {
+    let nothing = |_| Ok::<_, kymo_store::Error>(None);
+    let is_by_columns = |path: &Path| Trace::open(path).unwrap().revised(nothing).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("packed.parquet");
+    pack(&rollout(), &packed).unwrap();
+    assert!(is_by_columns(&packed).is_some());
+    assert!(is_by_columns(&rollout()).is_none());
+    let (by_rows, by_columns) = (make(&rollout(), script), make(&packed, script));
+    assert_eq!(by_columns.report.named, by_rows.report.named);
+    assert_eq!(by_columns.report.read, by_rows.report.read);
+    let (expected, found) = (rows(&by_rows.path), rows(&by_columns.path));
+    assert_eq!(found.len(), expected.len());
+    for (mut expected, mut found) in expected.into_iter().zip(found) {
+        let [expected_body, found_body] = [&mut expected, &mut found].map(|row| {
+            let body = row.event.body.take();
+            body.map(|body| serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+        });
+        assert_eq!(found, expected);
+        assert_eq!(found_body, expected_body);
+    }
+}
+
+#[test]
+fn a_patch_that_does_not_fit_is_told_and_leaves_nothing_by_columns_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("packed.parquet");
+    pack(&rollout(), &packed).unwrap();
+    let script = r#"PATCH objects WITH JSON '[{"op":"replace","path":"/spec/never","value":1}]'
+        WHERE kind = 'Pod'"#;
+    let [by_rows, by_columns] = [rollout(), packed].map(|input| {
+        let failed = try_make(&input, script, 0).err().unwrap();
+        failed.to_string()
+    });
+    assert!(by_columns.contains("/spec/never"), "{by_columns}");
+    assert_eq!(by_columns, by_rows);
 }
 
 #[test]
