@@ -19,7 +19,7 @@ use kymo_store::fs::RealFs;
 use kymo_store::segment::{NewRow, SegmentOptions};
 use kymo_store::write_file;
 use kymo_synth::{
-    Arrival, Distribution, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With,
+    Arrival, Distribution, Error, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With,
     WorkloadOrder,
 };
 
@@ -110,7 +110,7 @@ fn measure(pods: u64) {
     let folder = tempfile::tempdir().unwrap();
     let plan = plan(pods);
     let start = cpu_seconds();
-    let synthesis = Synthesis::new(&plan, &Unwatched).unwrap();
+    let synthesis = Synthesis::aside(&plan, &Unwatched, folder.path()).unwrap();
     let happened = cpu_seconds();
     let bytes = write(
         &folder.path().join("a.parquet"),
@@ -120,12 +120,12 @@ fn measure(pods: u64) {
     let written = cpu_seconds();
     let peak = peak_megabytes();
     let from_memory = if pods <= MOST_IN_MEMORY {
-        let rows: Vec<NewRow> = synthesis.rows().map(NewRow::from).collect();
+        let rows: Vec<NewRow> = synthesis.rows().map(|row| row.unwrap().into()).collect();
         let start = cpu_seconds();
         write(
             &folder.path().join("b.parquet"),
             &synthesis,
-            rows.into_iter(),
+            rows.into_iter().map(Ok),
         );
         format!("{:.1}", cpu_seconds() - start)
     } else {
@@ -141,8 +141,11 @@ fn measure(pods: u64) {
     );
 }
 
-fn write(path: &Path, synthesis: &Synthesis<'_>, rows: impl Iterator<Item = NewRow>) -> u64 {
-    let rows = rows.map(Ok::<NewRow, kymo_store::Error>);
+fn write(
+    path: &Path,
+    synthesis: &Synthesis<'_>,
+    rows: impl Iterator<Item = Result<NewRow, Error>>,
+) -> u64 {
     let (fs, meta) = (Arc::new(RealFs), synthesis.meta("bench"));
     write_file(fs, path, rows, meta, &SegmentOptions::default(), |_| {})
         .unwrap()

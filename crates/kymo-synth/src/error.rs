@@ -54,6 +54,14 @@ pub enum Error {
         /// Why.
         source: serde_json::Error,
     },
+    /// What happens cannot be put aside.
+    #[error("cannot keep what happens in a temporary file in `{}`", path.display())]
+    Disk {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Whoever watches wants no more.
     #[error("stopped")]
     Stopped,

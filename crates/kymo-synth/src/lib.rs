@@ -23,9 +23,11 @@ mod pod;
 mod profile;
 mod progress;
 mod random;
+mod records;
 mod stay;
 mod story;
 mod text;
+mod timeline;
 mod trace;
 
 pub use arrival::Arrival;

@@ -2,56 +2,33 @@
 
 use std::cmp::Ordering;
 
+use crate::Error;
 use crate::pod::NameForm;
 use crate::story::{GONE, ObjectRef, Sort, Story};
+use crate::timeline::Lives;
 
-/// The numbers of all objects in the order of a segment, with the events of each.
-#[derive(Debug, Default)]
+/// The objects in the order of a segment, with what happened to each.
+#[derive(Debug)]
 pub(crate) struct Index {
-    /// Objects, in order.
+    /// The numbers of all objects, in order.
     pub(crate) objects: Vec<u32>,
-    /// Where the events of an object begin in `events`; one more at the end.
-    starts: Vec<u32>,
-    /// Numbers of events, object by object, each in the order of time.
-    events: Vec<u32>,
+    /// What happened to them, by their places among those.
+    pub(crate) lives: Lives,
 }
 
 impl Index {
-    pub(crate) fn of(story: &Story<'_>) -> Self {
-        let mut starts = vec![0u32; story.objects.len() + 1];
-        for entry in &story.timeline {
-            if let Some(count) = starts.get_mut(entry.object as usize + 1) {
-                *count += 1;
+    pub(crate) fn of(story: &Story<'_>) -> Result<Self, Error> {
+        let objects = sorted(story);
+        let mut ranks = vec![0; objects.len()];
+        for (rank, object) in objects.iter().enumerate() {
+            if let Some(place) = ranks.get_mut(*object as usize) {
+                *place = rank as u32;
             }
         }
-        let mut sum = 0;
-        for start in &mut starts {
-            sum += *start;
-            *start = sum;
-        }
-        let mut next = starts.clone();
-        let mut events = vec![0u32; story.timeline.len()];
-        for (number, entry) in story.timeline.iter().enumerate() {
-            if let Some(place) = next.get_mut(entry.object as usize) {
-                if let Some(slot) = events.get_mut(*place as usize) {
-                    *slot = number as u32;
-                }
-                *place += 1;
-            }
-        }
-        Self {
-            objects: sorted(story),
-            starts,
-            events,
-        }
-    }
-
-    /// Returns the numbers of the events of an object.
-    pub(crate) fn events_of(&self, object: u32) -> &[u32] {
-        let at = |place: usize| self.starts.get(place).copied().unwrap_or_default() as usize;
-        self.events
-            .get(at(object as usize)..at(object as usize + 1))
-            .unwrap_or_default()
+        Ok(Self {
+            lives: story.timeline.by_object(&ranks)?,
+            objects,
+        })
     }
 }
 

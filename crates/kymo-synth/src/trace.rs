@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use kymo_model::{
@@ -19,6 +20,7 @@ use crate::order_of_rows::{Index, key_of};
 use crate::pod::{Filler, Forms, Identity, PodState, Step};
 use crate::story::{EventRecord, GONE, Sort, Story, version_of};
 use crate::text::Place;
+use crate::timeline::{Happening, LivesReader};
 use crate::{Error, Progress, Tally};
 
 /// A trace that was made up, ready to be written.
@@ -27,17 +29,21 @@ pub struct Synthesis<'a> {
     index: Index,
     /// Events before the trace begins that tell what is there then.
     listed: Vec<u32>,
-    /// How many events there are before it begins.
-    before: u32,
 }
 
 /// What the sessions of traces that were made up say of themselves.
 const COMMAND: &str = "synth";
 
 impl<'a> Synthesis<'a> {
-    /// Lets everything happen that a plan asks for.
+    /// Lets everything happen that a plan asks for. What would take much memory lies where temporary
+    /// files are.
     pub fn new(plan: &'a Plan, progress: &dyn Progress) -> Result<Self, Error> {
-        let mut story = Story::tell(plan, progress)?;
+        Self::aside(plan, progress, &std::env::temp_dir())
+    }
+
+    /// Does the same with its temporary files in `folder`; they have no names and are gone with it.
+    pub fn aside(plan: &'a Plan, progress: &dyn Progress, folder: &Path) -> Result<Self, Error> {
+        let mut story = Story::tell(plan, progress, folder)?;
         if !story.pods.is_empty() {
             story.catalog.feed("v1", "Pod");
         }
@@ -49,33 +55,30 @@ impl<'a> Synthesis<'a> {
         {
             story.catalog.feed("coordination.k8s.io/v1", "Lease");
         }
-        let index = Index::of(&story);
-        let begin = story.beginning().0;
-        let before = story.timeline.partition_point(|entry| entry.ts < begin);
         Ok(Self {
-            listed: story.listed_events(),
-            before: before as u32,
+            listed: story.listed_events()?,
+            index: Index::of(&story)?,
             story,
-            index,
         })
     }
 
     /// Returns how many events there are.
     pub fn events(&self) -> u64 {
-        (self.story.timeline.len() - self.before as usize + self.listed.len()) as u64
+        let after = self.story.timeline.len() - self.story.timeline.before() as usize;
+        (after + self.listed.len()) as u64
     }
 
     /// The number of an event in the trace, from 1.
     fn seq(&self, event: u32) -> u64 {
         let listed = self.listed.len() as u64;
-        match event.checked_sub(self.before) {
+        match event.checked_sub(self.story.timeline.before()) {
             Some(after) => listed + u64::from(after) + 1,
             None => self.listed.partition_point(|known| *known < event) as u64 + 1,
         }
     }
 
     /// Counts the events of each kind.
-    pub fn tally(&self) -> BTreeMap<String, Tally> {
+    pub fn tally(&self) -> Result<BTreeMap<String, Tally>, Error> {
         self.story.tally()
     }
 
@@ -97,7 +100,7 @@ impl<'a> Synthesis<'a> {
     pub fn meta(&self, tool: &str) -> SegmentMeta {
         let (start, end) = (self.story.beginning(), Timestamp(self.story.end));
         // The version of the lists with which it begins.
-        let listed = version_of(self.before) - 1;
+        let listed = version_of(self.story.timeline.before()) - 1;
         let last = self.events();
         let mut records: Vec<PlacedRecord> = Vec::new();
         for (feed, _) in self.story.catalog.feeds() {
@@ -178,7 +181,9 @@ impl<'a> Synthesis<'a> {
         };
         Rows {
             synthesis: self,
-            next: 0,
+            lives: self.index.lives.read(),
+            life: Vec::new(),
+            ended: false,
             ready: Vec::new().into_iter(),
             pods: feed_of("Pod"),
             nodes: feed_of("Node"),
@@ -197,7 +202,10 @@ const FEW: u32 = 4;
 /// The rows of a trace that was made up, in the order of a segment.
 pub struct Rows<'s, 'a> {
     synthesis: &'s Synthesis<'a>,
-    next: usize,
+    lives: LivesReader<'s>,
+    /// What happened to the present object.
+    life: Vec<Happening>,
+    ended: bool,
     ready: std::vec::IntoIter<NewRow>,
     pods: FeedId,
     nodes: FeedId,
@@ -210,13 +218,13 @@ pub struct Rows<'s, 'a> {
 }
 
 impl Iterator for Rows<'_, '_> {
-    type Item = Row;
+    type Item = Result<Row, Error>;
 
-    fn next(&mut self) -> Option<Row> {
-        Some(match self.following()? {
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.following()?.map(|row| match row {
             NewRow::Kept(kept) => kept.row,
             NewRow::Filled(filled) => filled.row,
-        })
+        }))
     }
 }
 
@@ -224,24 +232,37 @@ impl Iterator for Rows<'_, '_> {
 pub struct NewRows<'s, 'a>(Rows<'s, 'a>);
 
 impl Iterator for NewRows<'_, '_> {
-    type Item = NewRow;
+    type Item = Result<NewRow, Error>;
 
-    fn next(&mut self) -> Option<NewRow> {
+    fn next(&mut self) -> Option<Self::Item> {
         self.0.following()
     }
 }
 
 impl Rows<'_, '_> {
-    fn following(&mut self) -> Option<NewRow> {
-        loop {
+    fn following(&mut self) -> Option<Result<NewRow, Error>> {
+        while !self.ended {
             if let Some(row) = self.ready.next() {
-                return Some(row);
+                return Some(Ok(row));
             }
-            let object = *self.synthesis.index.objects.get(self.next)?;
-            self.next += 1;
-            let rows = self.object(object);
-            self.ready = self.listed(rows).into_iter();
+            let mut life = std::mem::take(&mut self.life);
+            let rank = match self.lives.next(&mut life) {
+                Ok(rank) => rank,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            };
+            let object = rank.and_then(|rank| self.synthesis.index.objects.get(rank as usize));
+            if let Some(object) = object {
+                let rows = self.object(*object, &life);
+                self.ready = self.listed(rows).into_iter();
+            } else {
+                self.ended = true;
+            }
+            self.life = life;
         }
+        None
     }
 }
 
@@ -276,17 +297,17 @@ impl Rows<'_, '_> {
     }
 
     /// Writes all rows of an object.
-    fn object(&mut self, number: u32) -> Vec<NewRow> {
+    fn object(&mut self, number: u32, life: &[Happening]) -> Vec<NewRow> {
         let story = &self.synthesis.story;
         let Some(object) = story.objects.get(number as usize).copied() else {
             return Vec::new();
         };
         let rows = match object.sort {
-            Sort::Pod => return self.pod(number, object.index),
-            Sort::Node => self.node(number, object.index),
-            Sort::Lease => self.lease(number, object.index),
-            Sort::Event => self.event(number, object.index),
-            Sort::Plain => self.plain(number, object.index),
+            Sort::Pod => return self.pod(number, object.index, life),
+            Sort::Node => self.node(object.index, life),
+            Sort::Lease => self.lease(number, object.index, life),
+            Sort::Event => self.event(number, object.index, life),
+            Sort::Plain => self.plain(object.index, life),
         };
         rows.into_iter().map(NewRow::from).collect()
     }
@@ -339,7 +360,7 @@ impl Rows<'_, '_> {
         }
     }
 
-    fn pod(&mut self, number: u32, index: u32) -> Vec<NewRow> {
+    fn pod(&mut self, number: u32, index: u32, life: &[Happening]) -> Vec<NewRow> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
         let Some(pod) = story.pods.get(index as usize) else {
@@ -391,20 +412,16 @@ impl Rows<'_, '_> {
             .then(|| Filler::new(identity, group, pod.group, &mut self.forms))
             .flatten();
         let mut state = PodState::default();
-        let events = synthesis.index.events_of(number);
-        let mut rows = Vec::with_capacity(events.len());
-        for event in events {
-            let Some(entry) = story.timeline.get(*event as usize) else {
-                continue;
-            };
+        let mut rows = Vec::with_capacity(life.len());
+        for entry in life {
             let Some(step) = Step::of(entry.change) else {
                 continue;
             };
             state.take(step, entry.ts, &group.shape);
             let (is_first, is_last) = (step == Step::Created, step == Step::Gone);
-            let version = version_of(*event);
+            let version = version_of(entry.number);
             if let Some(filler) = &mut filler {
-                let row = self.row_without_body(&common, *event, entry.ts, is_first, is_last);
+                let row = self.row_without_body(&common, entry.number, entry.ts, is_first, is_last);
                 if let Some(filled) = filler.fill(&row, &state, version, &mut self.forms) {
                     rows.push(NewRow::Filled(FilledRow { row, filled }));
                     continue;
@@ -412,13 +429,13 @@ impl Rows<'_, '_> {
             }
             self.body.clear();
             group.write(&identity, &state, version, &mut self.body);
-            let row = self.row(&common, *event, entry.ts, is_first, is_last);
+            let row = self.row(&common, entry.number, entry.ts, is_first, is_last);
             rows.push(row.into());
         }
         rows
     }
 
-    fn node(&mut self, number: u32, index: u32) -> Vec<Row> {
+    fn node(&mut self, index: u32, life: &[Happening]) -> Vec<Row> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
         let Some(node) = story.nodes.get(index as usize) else {
@@ -434,23 +451,26 @@ impl Rows<'_, '_> {
         };
         let mut state = NodeState::default();
         let mut rows = Vec::new();
-        for event in synthesis.index.events_of(number) {
-            let Some(entry) = story.timeline.get(*event as usize) else {
-                continue;
-            };
+        for entry in life {
             let Some(step) = NodeStep::of(entry.change) else {
                 continue;
             };
             state.take(step, entry.ts);
             self.body.clear();
-            node.write(&state, version_of(*event), &mut self.body);
+            node.write(&state, version_of(entry.number), &mut self.body);
             let is_first = matches!(step, NodeStep::Created | NodeStep::Present);
-            rows.push(self.row(&common, *event, entry.ts, is_first, step == NodeStep::Gone));
+            rows.push(self.row(
+                &common,
+                entry.number,
+                entry.ts,
+                is_first,
+                step == NodeStep::Gone,
+            ));
         }
         rows
     }
 
-    fn lease(&mut self, number: u32, index: u32) -> Vec<Row> {
+    fn lease(&mut self, number: u32, index: u32, life: &[Happening]) -> Vec<Row> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
         let Some(node) = story.nodes.get(index as usize) else {
@@ -468,10 +488,7 @@ impl Rows<'_, '_> {
         let mut created = None;
         let mut renewed = 0;
         let mut rows = Vec::new();
-        for event in synthesis.index.events_of(number) {
-            let Some(entry) = story.timeline.get(*event as usize) else {
-                continue;
-            };
+        for entry in life {
             let is_first = created.is_none();
             let first = *created.get_or_insert(entry.ts);
             let is_gone = entry.change == GONE;
@@ -479,13 +496,19 @@ impl Rows<'_, '_> {
                 renewed = entry.ts;
             }
             self.body.clear();
-            node.write_lease(&uid, first, renewed, version_of(*event), &mut self.body);
-            rows.push(self.row(&common, *event, entry.ts, is_first, is_gone));
+            node.write_lease(
+                &uid,
+                first,
+                renewed,
+                version_of(entry.number),
+                &mut self.body,
+            );
+            rows.push(self.row(&common, entry.number, entry.ts, is_first, is_gone));
         }
         rows
     }
 
-    fn plain(&mut self, number: u32, index: u32) -> Vec<Row> {
+    fn plain(&mut self, index: u32, life: &[Happening]) -> Vec<Row> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
         let Some(plain) = story.plains.get(index as usize) else {
@@ -501,10 +524,7 @@ impl Rows<'_, '_> {
         };
         let mut version = None;
         let mut rows = Vec::new();
-        for event in synthesis.index.events_of(number) {
-            let Some(entry) = story.timeline.get(*event as usize) else {
-                continue;
-            };
+        for entry in life {
             let is_first = version.is_none();
             let is_gone = entry.change == GONE;
             if !is_gone {
@@ -519,30 +539,28 @@ impl Rows<'_, '_> {
             self.body.clear();
             base.write(&mut self.body, |place, out| match place {
                 Place::Version => {
-                    write!(out, "{}", version_of(*event)).ok();
+                    write!(out, "{}", version_of(entry.number)).ok();
                 }
                 Place::Status => {
                     write!(out, r#""status":{}"#, version.status).ok();
                 }
                 _ => {}
             });
-            rows.push(self.row(&common, *event, entry.ts, is_first, is_gone));
+            rows.push(self.row(&common, entry.number, entry.ts, is_first, is_gone));
         }
         rows
     }
 
-    fn event(&mut self, number: u32, index: u32) -> Vec<Row> {
+    fn event(&mut self, number: u32, index: u32, life: &[Happening]) -> Vec<Row> {
         let synthesis = self.synthesis;
         let story = &synthesis.story;
-        let (Some(record), Some(event)) = (
+        let (Some(record), Some(entry)) = (
             story.events.get(index as usize).copied(),
-            synthesis.index.events_of(number).first().copied(),
+            life.first().copied(),
         ) else {
             return Vec::new();
         };
-        let Some(entry) = story.timeline.get(event as usize) else {
-            return Vec::new();
-        };
+        let event = entry.number;
         let (namespace, about) = key_of(story, record.about);
         let name = record.name(&about);
         let uid = story.seed.uid(u64::from(number)).to_string();

@@ -1,7 +1,7 @@
 //! What happens in the cluster, event by event in the order of time.
 //!
-//! The simulation keeps a few bytes for each event: when, to which object, and what. The number of an
-//! event in that list is its place in the trace and gives its resourceVersion. Objects are written as
+//! The simulation writes a few bytes down for each event: when, to which object, and what. The number of
+//! an event in that list is its place in the trace and gives its resourceVersion. Objects are written as
 //! JSON only afterwards, one after the other, as a segment wants them.
 
 mod begin;
@@ -30,6 +30,7 @@ pub(crate) use begin::{filled, is_name};
 pub(crate) use pod::Pod;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 
 use kymo_model::Timestamp;
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +49,7 @@ use crate::order::Plan;
 use crate::pod::Group;
 use crate::random::Seed;
 use crate::text::Text;
+use crate::timeline::{Entry, Timeline};
 use crate::{Error, Progress};
 
 /// How long it goes on behind the last thing that was asked for, in nanoseconds.
@@ -70,15 +72,6 @@ pub(crate) struct ObjectRef {
     pub(crate) index: u32,
 }
 
-/// Something that happened.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Entry {
-    pub(crate) ts: i64,
-    pub(crate) object: u32,
-    /// What: a step of a pod or a node, a version of another object, or [`GONE`].
-    pub(crate) change: u32,
-}
-
 /// The object is deleted.
 pub(crate) const GONE: u32 = u32::MAX;
 
@@ -90,7 +83,7 @@ pub(crate) struct Story<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) seed: Seed,
     pub(crate) catalog: Catalog,
-    pub(crate) timeline: Vec<Entry>,
+    pub(crate) timeline: Timeline,
     pub(crate) objects: Vec<ObjectRef>,
     pub(crate) nodes: Vec<Node>,
     /// The number of the object of each node; [`NONE`] for those that were there before.
@@ -129,14 +122,19 @@ pub(crate) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// Lets everything happen that the plan asks for.
-    pub(crate) fn tell(plan: &'a Plan, progress: &dyn Progress) -> Result<Self, Error> {
+    /// Lets everything happen that the plan asks for. What would take much memory lies in files without
+    /// names in `folder`.
+    pub(crate) fn tell(
+        plan: &'a Plan,
+        progress: &dyn Progress,
+        folder: &Path,
+    ) -> Result<Self, Error> {
         let seed = Seed::new(plan.seed, &plan.salt);
         let mut story = Self {
             plan,
             seed,
             catalog: Catalog::default(),
-            timeline: Vec::new(),
+            timeline: Timeline::new(folder, plan.start.0.saturating_add(plan.lead)),
             objects: Vec::new(),
             nodes: Vec::new(),
             node_objects: Vec::new(),
@@ -187,7 +185,7 @@ impl<'a> Story<'a> {
         }
         story.end = horizon.unwrap_or(story.now);
         story.forget();
-        story.thin();
+        story.thin()?;
         Ok(story)
     }
 
@@ -206,7 +204,6 @@ impl<'a> Story<'a> {
         self.claimed = BTreeSet::new();
         self.templates = BTreeMap::new();
         self.letters = Letters::default();
-        self.timeline.shrink_to_fit();
         self.objects.shrink_to_fit();
         self.pods.shrink_to_fit();
     }
@@ -280,7 +277,7 @@ impl<'a> Story<'a> {
             ts: self.now,
             object,
             change,
-        });
+        })?;
         Ok(number as u32)
     }
 

@@ -53,8 +53,9 @@ fn outage(kind: OutageKind, nodes: &str, at: i64, lasts: i64) -> OutageOrder {
 fn forms(plan: &Plan) -> (usize, usize) {
     let synthesis = Synthesis::new(plan, &Unwatched).unwrap();
     let forms = synthesis.new_rows();
-    let forms = forms.filter(|row| matches!(row, NewRow::Filled(_)));
-    (forms.count(), synthesis.tally()["Pod"].events as usize)
+    let forms = forms.filter(|row| matches!(row, Ok(NewRow::Filled(_))));
+    let pods = synthesis.tally().unwrap()["Pod"];
+    (forms.count(), pods.events as usize)
 }
 
 #[test]

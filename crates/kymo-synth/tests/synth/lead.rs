@@ -58,7 +58,7 @@ fn a_tally_counts_what_the_trace_shows() {
     plan.workloads[0].lifetime = Some(Distribution::Constant(4e9));
     let synthesis = Synthesis::new(&plan, &Unwatched).unwrap();
     let made = make(&plan);
-    for (kind, tally) in synthesis.tally() {
+    for (kind, tally) in synthesis.tally().unwrap() {
         let of_kind =
             |row: &&kymo_store::segment::Row| made.feeds[&row.event.feed].resource.kind == kind;
         let rows = made.rows.iter().filter(of_kind).count();

@@ -168,7 +168,7 @@ fn so_large_a_share_of_updates_is_seen_as_was_asked_for() {
                 .extend(share.map(|share| (kind.to_owned(), share)));
         }
         let synthesis = Synthesis::new(&plan, &Unwatched).unwrap();
-        let tally = synthesis.tally()["ReplicaSet"];
+        let tally = synthesis.tally().unwrap()["ReplicaSet"];
         make(&plan);
         (tally.events, tally.updates)
     };

@@ -8,7 +8,8 @@ use kymo_store::fs::RealFs;
 use kymo_store::segment::{NewRow, Row, RowKey, SegmentOptions};
 use kymo_store::write_file;
 use kymo_synth::{
-    Distribution, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With, WorkloadOrder,
+    Distribution, Error, Manifest, NodeOrder, Placement, Plan, Synthesis, Unwatched, With,
+    WorkloadOrder,
 };
 use serde_json::Value;
 
@@ -78,21 +79,23 @@ pub(crate) struct Made {
 pub(crate) fn make(plan: &Plan) -> Made {
     let synthesis = Synthesis::new(plan, &Unwatched).unwrap();
     let made = Made {
-        rows: synthesis.rows().collect(),
+        rows: synthesis.rows().map(Result::unwrap).collect(),
         feeds: synthesis.feeds(),
     };
     made.is_legal();
-    let as_text = file(&synthesis, synthesis.rows().map(NewRow::from));
+    let as_text = file(
+        &synthesis,
+        synthesis.rows().map(|row| row.map(NewRow::from)),
+    );
     let as_forms = file(&synthesis, synthesis.new_rows());
     assert!(as_text == as_forms, "forms say something else");
     made
 }
 
 /// Returns the file of the rows of a trace.
-fn file(synthesis: &Synthesis<'_>, rows: impl Iterator<Item = NewRow>) -> Vec<u8> {
+fn file(synthesis: &Synthesis<'_>, rows: impl Iterator<Item = Result<NewRow, Error>>) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
-    let rows = rows.map(Ok::<NewRow, kymo_store::Error>);
     // Little is compressed: it takes long in a development build.
     let options = SegmentOptions {
         zstd_level: 1,

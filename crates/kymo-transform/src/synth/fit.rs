@@ -36,7 +36,8 @@ pub async fn fit(trace: &Path, seed: u64) -> Result<Fitted, Error> {
     };
     let planned = plan(&statements, Path::new(""), base)?;
     let made = Synthesis::new(&planned.plan, &Unwatched).map_err(|error| planned.explain(error))?;
-    let tuning = fit.tune(&made.tally(), &made.reasons());
+    let tally = made.tally().map_err(|error| planned.explain(error))?;
+    let tuning = fit.tune(&tally, &made.reasons());
     drop(made);
     let text = fit.script(&tuning);
     let folder = tempfile::tempdir().map_err(|source| Error::Workspace {

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kymo_store::fs::RealFs;
-use kymo_store::segment::{NewRow, SegmentMeta, SegmentOptions, SegmentSummary};
+use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
 use kymo_store::write_file;
 use kymo_synth::{Plan, Synthesis};
 
@@ -138,11 +138,15 @@ pub(super) async fn write(
     let out = out.to_owned();
     let watched = Watched(progress);
     crate::transform::blocking(move || {
-        let synthesis =
-            Synthesis::new(&planned.plan, &watched).map_err(|error| planned.explain(error))?;
-        let rows = synthesis.new_rows().map(|row: NewRow| {
+        let folder = match out.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let synthesis = Synthesis::aside(&planned.plan, &watched, folder)
+            .map_err(|error| planned.explain(error))?;
+        let rows = synthesis.new_rows().map(|row| {
             if watched.0.row() {
-                Ok(row)
+                row.map_err(|error| planned.explain(error))
             } else {
                 Err(Error::Stopped)
             }
