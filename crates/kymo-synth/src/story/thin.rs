@@ -1,6 +1,7 @@
 //! Updates of controllers of which only a share is seen.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use super::{GONE, NONE, Sort, Story};
 use crate::Error;
@@ -112,30 +113,37 @@ impl Story<'_> {
             .collect())
     }
 
-    /// Leaves out updates, as the plan asks for: as many in every stretch of time.
+    /// Leaves out updates, as the plan asks for. Of Events and Leases as many in every stretch of time;
+    /// of others those first that are followed by another one of their object soonest, so that
+    /// nothing is out of date for longer than it must be.
     pub(super) fn thin(&mut self) -> Result<(), Error> {
         let plan = self.plan;
         if plan.updates.values().all(|share| *share >= 1.0) {
             return Ok(());
         }
         let tally = self.tally()?;
+        let share_of = |kind: &str| {
+            let share = plan.updates.get(kind).filter(|share| **share < 1.0)?;
+            let all = tally.get(kind)?.updates;
+            let kept = (share.clamp(0.0, 1.0) * all as f64).round() as u64;
+            Some((kept, all))
+        };
+        let mut surplus = self.surplus(share_of)?.into_iter().peekable();
         let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
         let mut thinned = self.timeline.cleared();
         let mut kept = Kept::default();
         self.each_optional(|entry, is_optional| {
             let kind = self.kind_of(entry.object);
-            let share = plan.updates.get(kind).filter(|_| is_optional);
-            let is_kept = match (share, tally.get(kind)) {
-                (Some(share), Some(tally)) => {
-                    let kept = (share.clamp(0.0, 1.0) * tally.updates as f64).round() as u64;
-                    let number = seen.entry(kind).or_default();
-                    let upto = |number: u64| {
-                        u128::from(number) * u128::from(kept) / u128::from(tally.updates.max(1))
-                    };
-                    *number += 1;
-                    upto(*number) > upto(*number - 1)
-                }
-                _ => true,
+            let is_kept = if !is_even(kind) {
+                surplus.next_if_eq(&kept.length).is_none()
+            } else if let Some((kept, all)) = share_of(kind).filter(|_| is_optional) {
+                let number = seen.entry(kind).or_default();
+                let upto =
+                    |number: u64| u128::from(number) * u128::from(kept) / u128::from(all.max(1));
+                *number += 1;
+                upto(*number) > upto(*number - 1)
+            } else {
+                true
             };
             kept.push(is_kept);
             if is_kept {
@@ -150,6 +158,31 @@ impl Story<'_> {
         }
         Ok(())
     }
+
+    /// Returns the numbers of the events of controllers that are too many. Takes memory for all events
+    /// of the kinds of which a share is asked for.
+    fn surplus(&self, share_of: impl Fn(&str) -> Option<(u64, u64)>) -> Result<Vec<u32>, Error> {
+        let mut chains: BTreeMap<&str, Chains> = BTreeMap::new();
+        let mut number = 0;
+        self.each_optional(|entry, is_optional| {
+            let kind = self.kind_of(entry.object);
+            if let Some((kept, all)) = share_of(kind).filter(|_| !is_even(kind)) {
+                let chains = chains.entry(kind).or_default();
+                chains.surplus = all.saturating_sub(kept);
+                chains.add(entry, number, is_optional);
+            }
+            number += 1;
+            Ok(())
+        })?;
+        let mut surplus: Vec<u32> = chains.into_values().flat_map(Chains::dropped).collect();
+        surplus.sort_unstable();
+        Ok(surplus)
+    }
+}
+
+/// Tells whether of objects of a kind as many events are left out at any time.
+fn is_even(kind: &str) -> bool {
+    matches!(kind, "Event" | "Lease")
 }
 
 /// Which events are kept: a bit for each.
@@ -187,6 +220,85 @@ impl Kept {
     }
 }
 
+/// The events of the objects of a kind, each with the one before and behind it of its object.
+#[derive(Debug, Default)]
+struct Chains {
+    links: Vec<Link>,
+    /// The last event of each object as yet.
+    last: BTreeMap<u32, usize>,
+    /// How many of those that can be left out are too many.
+    surplus: u64,
+}
+
+#[derive(Debug)]
+struct Link {
+    number: u32,
+    ts: i64,
+    is_optional: bool,
+    before: Option<usize>,
+    behind: Option<usize>,
+}
+
+impl Chains {
+    fn add(&mut self, entry: &Entry, number: u32, is_optional: bool) {
+        let place = self.links.len();
+        let before = self.last.insert(entry.object, place);
+        if let Some(before) = before.and_then(|before| self.links.get_mut(before)) {
+            before.behind = Some(place);
+        }
+        self.links.push(Link {
+            number,
+            ts: entry.ts,
+            is_optional,
+            before,
+            behind: None,
+        });
+    }
+
+    /// How long it takes from an event until the next one of its object that is not left out.
+    fn gap(&self, place: usize) -> i64 {
+        let link = self.links.get(place);
+        let behind = link.and_then(|link| self.links.get(link.behind?));
+        let gap = link.zip(behind).map(|(link, behind)| behind.ts - link.ts);
+        gap.unwrap_or(i64::MAX)
+    }
+
+    /// Returns the numbers of the events that are left out.
+    fn dropped(mut self) -> Vec<u32> {
+        let optional = self.links.iter().enumerate();
+        let optional = optional.filter(|(_, link)| link.is_optional);
+        let mut queue: BinaryHeap<Reverse<(i64, usize)>> = optional
+            .map(|(place, _)| Reverse((self.gap(place), place)))
+            .collect();
+        let mut dropped = Vec::new();
+        while (dropped.len() as u64) < self.surplus {
+            let Some(Reverse((gap, place))) = queue.pop() else {
+                break;
+            };
+            let now = self.gap(place);
+            if now == gap {
+                dropped.extend(self.leave_out(place));
+            } else {
+                // The one behind it was left out meanwhile.
+                queue.push(Reverse((now, place)));
+            }
+        }
+        dropped
+    }
+
+    fn leave_out(&mut self, place: usize) -> Option<u32> {
+        let link = self.links.get(place)?;
+        let (number, before, behind) = (link.number, link.before, link.behind);
+        if let Some(before) = before.and_then(|before| self.links.get_mut(before)) {
+            before.behind = behind;
+        }
+        if let Some(behind) = behind.and_then(|behind| self.links.get_mut(behind)) {
+            behind.before = before;
+        }
+        Some(number)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,5 +318,43 @@ mod tests {
             );
         }
         assert_eq!(kept.number(200), None);
+    }
+
+    #[test]
+    fn what_is_followed_by_something_else_soonest_is_left_out() {
+        let mut chains = Chains::default();
+        // Of two objects; the first event of each stays, and the last as long as there are others.
+        let events = [
+            (0, 7),
+            (0, 8),
+            (1, 7),
+            (2, 7),
+            (5, 8),
+            (30, 7),
+            (31, 8),
+            (40, 7),
+        ];
+        for (number, (ts, object)) in events.into_iter().enumerate() {
+            let entry = Entry {
+                ts,
+                object,
+                change: 0,
+            };
+            chains.add(&entry, number as u32, number > 1);
+        }
+        let dropped = |surplus| {
+            let links = chains.links.iter().map(|link| Link { ..*link });
+            let own = Chains {
+                links: links.collect(),
+                last: BTreeMap::new(),
+                surplus,
+            };
+            own.dropped()
+        };
+        assert_eq!(dropped(0), [0; 0]);
+        assert_eq!(dropped(2), [2, 5]);
+        // Number 3 holds for 38 s without number 5, and number 4 for 26 s.
+        assert_eq!(dropped(3), [2, 5, 4]);
+        assert_eq!(dropped(9), [2, 5, 4, 3, 6, 7]);
     }
 }
