@@ -4,6 +4,7 @@ mod clock;
 mod distance;
 mod lean;
 mod node;
+mod outage;
 mod pod;
 mod script;
 mod template;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use self::clock::{Clock, LISTED};
 use self::node::{NodeLife, NodeShape};
+use self::outage::Outages;
 use self::pod::PodLife;
 use self::thing::{Thing, Things};
 use self::workload::Workload;
@@ -58,6 +60,8 @@ pub struct Fit {
     /// The owner of each object that has one, by uid.
     owners: BTreeMap<String, String>,
     nodes: BTreeMap<String, NodeShape>,
+    /// What happened to nodes, by their names.
+    outages: BTreeMap<String, Outages>,
     /// Gaps between renewals of the Leases of nodes.
     renewals: Vec<i64>,
     /// How often an Event about a workload or a pod was seen, by its reason.
@@ -184,7 +188,7 @@ impl Fit {
                 if is_known {
                     *self.reasons.entry(reason).or_default() += 1;
                     self.events.add(*thing);
-                } else if thing.claim().is_some() {
+                } else if thing.claim().is_some() || thing.is_offered() {
                     self.claims.push(*thing);
                 } else {
                     self.things.add(*thing);
@@ -196,13 +200,18 @@ impl Fit {
 
     fn node(&mut self, life: NodeLife) {
         let end = life.end;
-        let key = match end {
-            // One that went is alone with its time.
-            Some(_) => format!("{} {}", life.shape, life.name),
-            None => life.shape.to_string(),
+        let is_alone = !life.outages.is_empty();
+        let key = if is_alone {
+            format!("{} {}", life.shape, life.name)
+        } else {
+            life.shape.to_string()
         };
         let shape = self.nodes.entry(key).or_default();
         shape.births.push((life.begin, life.startup()));
+        if is_alone {
+            shape.name = Some(life.name.clone());
+            self.outages.insert(life.name, life.outages);
+        }
         shape.end = end;
         shape.changes.extend(life.changes);
         shape.shape = life.shape;
@@ -243,7 +252,15 @@ impl Fit {
     /// Counts the lives of pods with the workload at the root of their owners; those that nothing
     /// owns that is made again are made one by one.
     fn count_pods(&mut self, pods: Vec<PodLife>) {
-        for pod in pods {
+        for pod in &pods {
+            if let Some(outages) = self.outages.get_mut(&pod.node) {
+                outages.drain(pod);
+            }
+        }
+        for mut pod in pods {
+            let outages = self.outages.get(&pod.node);
+            pod.is_explained = outages.is_some_and(|outages| outages.takes(&pod));
+            pod.node = String::new();
             let mut root = pod.owner.clone();
             for _ in 0..8 {
                 match self.owners.get(&root) {
@@ -263,6 +280,7 @@ impl Fit {
         self.workloads.append(&mut self.bare);
         let mut has_listed = false;
         for own in self.workloads.values_mut() {
+            own.explain_pods();
             own.pods.sort_by_key(|pod| pod.begin);
             let first = own.pods.first().and_then(|pod| pod.begin);
             if own.kind == "Pod" {
@@ -275,20 +293,23 @@ impl Fit {
         self.lead = if has_listed { LEAD } else { 0 };
     }
 
-    /// Counts the claims and volumes that no `StatefulSet` makes.
+    /// Counts the claims and volumes that no `StatefulSet` makes. Volumes that were there for any
+    /// claim are taken again by those of `StatefulSets`.
     fn count_claims(&mut self) {
         let sets = self.workloads.values();
         let made: Vec<(String, String)> = sets.flat_map(Workload::claims).collect();
-        for thing in std::mem::take(&mut self.claims) {
-            let is_made = thing.claim().is_some_and(|(namespace, name)| {
-                let is_like = |(of, prefix): &(String, String)| {
-                    let ordinal = name.strip_prefix(prefix.as_str());
-                    *of == namespace
-                        && ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
-                };
-                made.iter().any(is_like)
-            });
-            if !is_made {
+        let is_made = |(namespace, name): (String, String)| {
+            let is_like = |(of, prefix): &(String, String)| {
+                let ordinal = name.strip_prefix(prefix.as_str());
+                *of == namespace && ordinal.is_some_and(|ordinal| ordinal.parse::<u32>().is_ok())
+            };
+            made.iter().any(is_like)
+        };
+        for mut thing in std::mem::take(&mut self.claims) {
+            if thing.is_offered() && thing.taker().is_none_or(is_made) {
+                thing.forget_changes();
+            }
+            if !thing.claim().is_some_and(is_made) {
                 self.things.add(thing);
             }
         }

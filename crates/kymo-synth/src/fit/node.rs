@@ -1,6 +1,7 @@
 use serde_json::{Map, Value};
 
 use super::clock::LISTED;
+use super::outage::Outages;
 use super::text;
 
 /// Nodes that are alike.
@@ -13,6 +14,8 @@ pub(super) struct NodeShape {
     pub(super) end: Option<i64>,
     /// When they changed.
     pub(super) changes: Vec<i64>,
+    /// The name of the only one, if something happened to it.
+    pub(super) name: Option<String>,
 }
 
 /// One node, as far as it was read.
@@ -24,6 +27,7 @@ pub(super) struct NodeLife {
     pub(super) ready: Option<i64>,
     pub(super) end: Option<i64>,
     pub(super) changes: Vec<i64>,
+    pub(super) outages: Outages,
 }
 
 impl NodeLife {
@@ -41,9 +45,12 @@ impl NodeLife {
             self.begin = ts;
         } else if is_gone {
             self.end = Some(ts);
+            self.outages.end = Some(ts);
+            return;
         } else {
             self.changes.push(ts);
         }
+        self.outages.take(node, ts);
         let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
         let is_ready = conditions.into_iter().flatten().any(|condition| {
             text(condition, "/type") == "Ready" && text(condition, "/status") == "True"

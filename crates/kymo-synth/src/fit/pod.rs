@@ -28,6 +28,15 @@ pub(super) struct PodLife {
     /// Updates of its own for what a pod goes through.
     pub(super) stages: Seen,
     grace: i64,
+    /// Its node.
+    pub(super) node: String,
+    /// Whether it was evicted as by a drain.
+    pub(super) is_drained: bool,
+    /// The number at the end of its name, as those of `StatefulSets` have one.
+    ordinal: Option<u64>,
+    /// Whether it is deleted again without being told: by a rollout, by fewer replicas or with its
+    /// node.
+    pub(super) is_explained: bool,
 }
 
 /// Which updates of its own a pod had, and which it could have had.
@@ -45,6 +54,12 @@ impl PodLife {
         if self.begin.is_none() {
             self.begin = Some(ts);
             self.first = pod.clone();
+            let name = text(pod, "/metadata/name");
+            let ordinal = name.rsplit_once('-').map(|(_, ordinal)| ordinal);
+            self.ordinal = ordinal.and_then(|ordinal| ordinal.parse().ok());
+        }
+        if self.node.is_empty() {
+            self.node = text(pod, "/spec/nodeName");
         }
         self.owner = text(pod, "/metadata/ownerReferences/0/uid");
         if is_gone {
@@ -59,6 +74,7 @@ impl PodLife {
         self.is_bound |= is_bound;
         let was_leaving = self.leaving.is_some();
         self.is_evicted |= condition(pod, "DisruptionTarget");
+        self.is_drained |= told(pod, "DisruptionTarget") == "EvictionByEvictionAPI";
         if phase == "Running" && !was_leaving {
             self.look_for_crashes(pod, ts);
         }
@@ -165,12 +181,37 @@ impl PodLife {
 
     /// From when it runs until it ends.
     pub(super) fn runtime(&self, clock: Clock) -> i64 {
-        self.until(self.ended.map(|(ended, _)| ended), clock)
+        self.until(self.own_end().map(|(ended, _)| ended), clock)
     }
 
     /// From when it runs until it is deleted.
     pub(super) fn lifetime(&self, clock: Clock) -> i64 {
-        self.until(self.leaving, clock)
+        self.until(self.leaving.filter(|_| !self.is_explained), clock)
+    }
+
+    /// Returns when it was deleted, if it was before it had ended.
+    pub(super) fn left(&self) -> Option<i64> {
+        // One that is evicted can have been said to have failed.
+        self.leaving
+            .filter(|_| self.ended.is_none() || self.is_evicted)
+    }
+
+    /// Returns when it ended by itself, and whether well.
+    fn own_end(&self) -> Option<(i64, bool)> {
+        self.ended
+            .filter(|_| !self.is_explained || !self.is_evicted)
+    }
+
+    /// Tells whether its controller deletes it again: because of a rollout at one of these times, or
+    /// because there are fewer replicas, of which there were so many since when.
+    pub(super) fn is_replaced(&self, rollouts: &[i64], replicas: &[(i64, u64)]) -> bool {
+        let (Some(begin), Some(left)) = (self.begin, self.left()) else {
+            return false;
+        };
+        let is_rolled = rollouts.iter().any(|at| begin < *at && *at <= left);
+        let known = replicas.iter().rev().find(|(since, _)| *since <= left);
+        let surplus = known.zip(self.ordinal);
+        is_rolled || surplus.is_some_and(|((_, replicas), ordinal)| ordinal >= *replicas)
     }
 
     fn until(&self, end: Option<i64>, clock: Clock) -> i64 {
@@ -228,7 +269,7 @@ impl PodLife {
 
     /// How it ended by itself, if it did.
     pub(super) fn success(&self) -> Option<bool> {
-        self.ended.map(|(_, is_success)| is_success)
+        self.own_end().map(|(_, is_success)| is_success)
     }
 }
 
@@ -243,11 +284,17 @@ fn drop_each(members: &mut Map<String, Value>, name: &str, is_meant: impl Fn(&Va
 }
 
 fn condition(object: &Value, kind: &str) -> bool {
-    let conditions = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
-    conditions
-        .into_iter()
-        .flatten()
+    conditions(object)
         .any(|condition| text(condition, "/type") == kind && text(condition, "/status") == "True")
+}
+
+/// The reason of a condition.
+fn told(object: &Value, kind: &str) -> String {
+    let found = conditions(object).find(|condition| text(condition, "/type") == kind);
+    found.map_or_else(String::new, |condition| text(condition, "/reason"))
+}
+
+fn conditions(object: &Value) -> impl Iterator<Item = &Value> {
+    let conditions = object.pointer("/status/conditions");
+    conditions.and_then(Value::as_array).into_iter().flatten()
 }

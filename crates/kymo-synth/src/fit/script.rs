@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::clock::Clock;
 use super::lean::lean;
 use super::node::NodeShape;
+use super::outage::{Outages, began};
 use super::pod::{PodLife, Seen};
 use super::thing::Group;
 use super::tuning::{CONTROLLERS, Tuning};
@@ -16,7 +17,7 @@ use super::values::{
 };
 use super::workload::Workload;
 use super::{Fit, text};
-use crate::clock::MILLI;
+use crate::clock::{MILLI, SECOND};
 use crate::story::is_name;
 
 /// How many values are written where most of them are `never`.
@@ -39,9 +40,10 @@ impl Fit {
         };
         script.line(&format!("SYNTHESIZE TIME {span} FROM '{from}'{after};"));
         self.write_shares(tuning, &mut script);
+        let gone = self.things.gone("Namespace");
         let (namespaces, others): (Vec<Group>, Vec<Group>) = self
             .things
-            .groups()
+            .groups(&gone)
             .into_iter()
             .partition(|group| group.kind == "Namespace");
         for group in namespaces {
@@ -60,10 +62,23 @@ impl Fit {
             like.sort_by_key(|job| job.begin);
             script.workload(&like, &self.reasons);
         }
-        for group in others {
+        let count = |kind: &str| {
+            let groups = others.iter().filter(|group| group.kind == kind);
+            groups.map(|group| group.lives.len()).sum::<usize>()
+        };
+        let has_one_service = count("Service") == 1 && count("EndpointSlice") == 1;
+        for mut group in others {
+            let labels = group.manifest.pointer_mut("/metadata/labels");
+            if let Some(labels) = labels.and_then(Value::as_object_mut)
+                && group.kind == "EndpointSlice"
+                && !has_one_service
+            {
+                // The Services are called otherwise.
+                labels.shift_remove("kubernetes.io/service-name");
+            }
             script.thing(&group);
         }
-        for mut group in self.events.groups() {
+        for mut group in self.events.groups(&BTreeSet::new()) {
             let missing = tuning.missing.get(&text(&group.manifest, "/reason"));
             let missing = missing.copied().unwrap_or(0) as usize;
             let recorded = group.lives.len();
@@ -154,6 +169,10 @@ impl NodeShape {
             script.updates(reports, &changes, clock.between(first, fit.end));
         }
         script.end();
+        let outages = self.name.as_ref().and_then(|name| fit.outages.get(name));
+        if let Some(outages) = outages {
+            script.outages(&format!("node-{number}-0"), outages, clock.at(first));
+        }
     }
 }
 
@@ -208,6 +227,25 @@ impl Script {
             rate(count as usize, span)
         };
         self.clause("UPDATES", &format!("{count} {call}"));
+    }
+
+    /// Writes what happened to a node that came at a time.
+    fn outages(&mut self, node: &str, outages: &Outages, came: i64) {
+        let clock = self.clock;
+        let failures = outages.failures.iter().map(|(lost, found)| {
+            let at = began(clock.at(*lost), came);
+            ("FAILURE", at, *found)
+        });
+        let drains = outages.drains.iter();
+        let drains = drains.map(|(at, until)| ("DRAIN", clock.at(*at).max(came + SECOND), *until));
+        for (what, at, until) in failures.chain(drains) {
+            self.line(&format!("SYNTHESIZE {what} OF NODES {}", quote(node)));
+            self.clause("AT", &duration(at));
+            if let Some(until) = until {
+                self.clause("FOR", &duration((clock.at(until) - at).max(MILLI)));
+            }
+            self.end();
+        }
     }
 
     /// Returns a name that no other object of the kind has in the namespace, or in `*` in any.
@@ -296,7 +334,10 @@ impl Script {
             let at = duration(clock.at(*at));
             self.clause("SCALE TO", &format!("{replicas} AT {at}"));
         }
-        if own.kind == "Deployment" {
+        if matches!(
+            own.kind.as_str(),
+            "Deployment" | "StatefulSet" | "DaemonSet"
+        ) {
             for (at, patch) in &own.rollouts {
                 let at = duration(clock.at(*at));
                 self.clause("ROLLOUT AT", &format!("{at} WITH {}", quoted(patch)));
@@ -348,7 +389,10 @@ impl Script {
         if works && failed > 0 {
             self.clause("FAILURES", &share(failed, ends.len()));
         }
-        let evicted = pods.iter().filter(|pod| pod.is_evicted).count();
+        let evicted = pods
+            .iter()
+            .filter(|pod| pod.is_evicted && !pod.is_explained);
+        let evicted = evicted.count();
         if !works && evicted > 0 {
             let ended = lives.iter().filter(|life| **life < i64::MAX).count();
             self.clause("EVICTIONS", &share(evicted.min(ended), ended));
@@ -449,7 +493,7 @@ impl Script {
         self.finite("LIFETIME", &lives);
         if !group.changes.is_empty() {
             let changes = group.changes.iter();
-            let changes: Vec<i64> = changes.map(|at| clock.between(begin, *at)).collect();
+            let changes: Vec<i64> = changes.map(|(at, _)| clock.between(begin, *at)).collect();
             let last = changes.last().copied().unwrap_or(0);
             self.updates(changes.len() as u64, &changes, last);
             if !group.patches.is_empty() {

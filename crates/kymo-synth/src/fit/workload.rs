@@ -62,6 +62,20 @@ impl Workload {
         self.template = template;
     }
 
+    /// Finds out which of its pods its controller deletes again without being told.
+    pub(super) fn explain_pods(&mut self) {
+        if !matches!(self.kind.as_str(), "StatefulSet" | "DaemonSet") {
+            return;
+        }
+        let rollouts: Vec<i64> = self.rollouts.iter().map(|(at, _)| *at).collect();
+        for pod in &mut self.pods {
+            let is_last = self
+                .end
+                .is_some_and(|end| pod.left().is_some_and(|left| end <= left));
+            pod.is_explained |= is_last || pod.is_replaced(&rollouts, &self.replicas);
+        }
+    }
+
     /// Returns the namespace and how the names of the claims begin that it makes for its pods.
     pub(super) fn claims(&self) -> Vec<(String, String)> {
         let templates = self.object.pointer("/spec/volumeClaimTemplates");

@@ -11,7 +11,7 @@ use crate::arrival::Arrivals;
 use crate::clock::MILLI;
 use crate::defaults::{self, as_object, object};
 use crate::node::{Node, NodeStep};
-use crate::order::{NamePattern, Placement, WorkloadOrder};
+use crate::order::{Crash, NamePattern, Placement, WorkloadOrder};
 use crate::pod::Shape;
 use crate::{Arrival, Error};
 
@@ -29,7 +29,7 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    fn of(kind: &str) -> Self {
+    pub(super) fn of(kind: &str) -> Self {
         match kind {
             "Deployment" => Self::Deployment,
             "ReplicaSet" => Self::ReplicaSet,
@@ -284,19 +284,8 @@ impl Story<'_> {
         }
         let shape = match pods {
             Some(pointer) => {
-                let mut spec = body.pointer(pointer).cloned().unwrap_or_else(|| json!({}));
-                let spec = as_object(&mut spec);
-                if sort == Sort::StatefulSet {
-                    dress_stateful(spec, &body);
-                }
-                if sort == Sort::DaemonSet {
-                    dress_daemon(spec);
-                }
-                let cluster = &mut self.cluster;
-                let shape = Shape::new(spec, |pod| cluster.needs(pod));
-                let mut shape = shape.map_err(|reason| manifest.refuse(reason))?;
-                shape.crash = order.crash;
-                Some(Arc::new(shape))
+                let shape = self.shape(sort, &body, pointer, order.crash);
+                Some(Arc::new(shape.map_err(|reason| manifest.refuse(reason))?))
             }
             None => None,
         };
@@ -334,6 +323,41 @@ impl Story<'_> {
             pods: Vec::new(),
             is_over: false,
         })
+    }
+
+    /// The shape of the pods of a workload.
+    fn shape(
+        &mut self,
+        sort: Sort,
+        body: &Value,
+        pointer: &str,
+        crash: Crash,
+    ) -> Result<Shape, String> {
+        let mut spec = body.pointer(pointer).cloned().unwrap_or_else(|| json!({}));
+        let spec = as_object(&mut spec);
+        if sort == Sort::StatefulSet {
+            dress_stateful(spec, body);
+        }
+        if sort == Sort::DaemonSet {
+            dress_daemon(spec);
+        }
+        let cluster = &mut self.cluster;
+        let mut shape = Shape::new(spec, |pod| cluster.needs(pod))?;
+        shape.crash = crash;
+        Ok(shape)
+    }
+
+    /// The pods that come from now on are of the present template of a workload.
+    pub(super) fn reshape(&mut self, number: u32, sort: Sort, body: &Value) -> Result<(), Error> {
+        let crash = self.plan.workloads.get(number as usize);
+        let crash = crash.map_or_else(Crash::default, |order| order.crash);
+        let shape = self
+            .shape(sort, body, "/spec/template/spec", crash)
+            .map_err(|reason| Error::order(number as usize, reason))?;
+        if let Some(prepared) = self.prepared.get_mut(number as usize) {
+            prepared.shape = Some(Arc::new(shape));
+        }
+        Ok(())
     }
 
     /// What comes with the manifest is made, and the first of what was asked for.
@@ -447,26 +471,26 @@ impl Story<'_> {
         order: &WorkloadOrder,
         name: &str,
     ) -> Result<(), Error> {
-        if order.kind == "Namespace" && !self.namespaces.insert(name.to_owned()) {
-            return Ok(());
-        }
-        let mut body = self.body_of(number);
-        super::update::fill_times(&mut body, self.now);
-        let api_version = self
-            .prepared
-            .get(number as usize)
-            .map(|prepared| prepared.api_version.clone())
-            .unwrap_or_default();
-        let draft = Draft {
-            api_version: &api_version,
-            kind: &order.kind,
-            namespace: self.namespace_of(number, order),
-            name,
-            generation: body.get("spec").map(|_| 1),
-            body,
-            has_status: false,
+        let plain = match order.kind.as_str() {
+            // It is there already if something was put into it.
+            "Namespace" => {
+                self.ensure_namespace(name)?;
+                self.object_of_namespace(name)
+            }
+            "PersistentVolume" if order.updates.is_none() => {
+                let mut body = self.body_of(number);
+                if Self::is_offered(&body) {
+                    super::update::fill_times(&mut body, self.now);
+                    Some(self.create_volume(name, body)?)
+                } else {
+                    Some(self.create_plain(number, order, name)?)
+                }
+            }
+            _ => Some(self.create_plain(number, order, name)?),
         };
-        let plain = self.create(&draft, "")?;
+        let Some(plain) = plain else {
+            return Ok(());
+        };
         let lifetime = order.lifetime.clone();
         if let Some(prepared) = self.prepared.get_mut(number as usize) {
             if order.updates.is_some() {
@@ -480,6 +504,45 @@ impl Story<'_> {
             }
         }
         Ok(())
+    }
+
+    fn create_plain(
+        &mut self,
+        number: u32,
+        order: &WorkloadOrder,
+        name: &str,
+    ) -> Result<u32, Error> {
+        let mut body = self.body_of(number);
+        super::update::fill_times(&mut body, self.now);
+        let namespace = self.namespace_of(number, order);
+        if order.kind == "Event" {
+            self.find_subject(namespace, &mut body);
+        }
+        let api_version = self
+            .prepared
+            .get(number as usize)
+            .map(|prepared| prepared.api_version.clone())
+            .unwrap_or_default();
+        let draft = Draft {
+            api_version: &api_version,
+            kind: &order.kind,
+            namespace,
+            name,
+            generation: body.get("spec").map(|_| 1),
+            body,
+            has_status: false,
+        };
+        self.create(&draft, "")
+    }
+
+    /// Tells whether the objects of an order lie in a namespace.
+    pub(super) fn is_namespaced(&mut self, number: usize) -> bool {
+        let order = self.plan.workloads.get(number);
+        let (Some(order), Some(prepared)) = (order, self.prepared.get(number)) else {
+            return false;
+        };
+        let feed = self.catalog.feed(&prepared.api_version, &order.kind);
+        self.catalog.is_namespaced(feed)
     }
 
     /// The namespace of the object of an order that was made last.
@@ -559,7 +622,7 @@ impl Story<'_> {
             self.delete_pod(pod, 0);
         }
         for plain in plains {
-            self.remove(plain)?;
+            self.delete_thing(plain)?;
         }
         Ok(())
     }

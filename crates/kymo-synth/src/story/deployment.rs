@@ -1,8 +1,7 @@
-use std::sync::Arc;
-
 use kymo_patch::{merge_patch, schema, strategic_merge};
 use serde_json::{Value, json};
 
+use super::begin::Sort;
 use super::event::Reason;
 use super::follow::is_following;
 use super::object::Draft;
@@ -15,7 +14,7 @@ use crate::Error;
 use crate::clock::{MILLI, seconds};
 use crate::defaults::{as_object, object};
 use crate::order::WorkloadOrder;
-use crate::pod::{NameForm, Shape, controller};
+use crate::pod::{NameForm, controller};
 use crate::random::template_hash;
 
 /// How long the controller gathers changes before it writes.
@@ -566,7 +565,8 @@ impl Story<'_> {
             own.generation += 1;
             own.is_complete = false;
             if patch.is_some() {
-                self.reshape(order, deployment)?;
+                let body = own.body.clone();
+                self.reshape(order, Sort::Deployment, &body)?;
             }
             self.rebase_deployment(deployment);
             self.write_deployment(deployment)?;
@@ -574,19 +574,12 @@ impl Story<'_> {
                 self.revise(deployment)?;
             }
         }
-        Ok(())
-    }
-
-    /// The pods that come from now on are of the present template.
-    fn reshape(&mut self, order: u32, deployment: u32) -> Result<(), Error> {
-        let own = self.deployments.get(deployment as usize);
-        let spec = own.and_then(|own| own.body.pointer("/spec/template/spec"));
-        let mut spec = spec.cloned().unwrap_or_default();
-        let cluster = &mut self.cluster;
-        let shape = Shape::new(as_object(&mut spec), |pod| cluster.needs(pod))
-            .map_err(|reason| Error::order(order as usize, reason))?;
-        if let Some(prepared) = self.prepared.get_mut(order as usize) {
-            prepared.shape = Some(Arc::new(shape));
+        let sets = self.prepared.get(order as usize);
+        for set in sets
+            .map(|prepared| prepared.sets.clone())
+            .unwrap_or_default()
+        {
+            self.roll_out_set(set, patch)?;
         }
         Ok(())
     }

@@ -1,8 +1,13 @@
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{NONE, Sort, Story};
 use crate::Error;
 use crate::order::{With, WorkloadOrder};
+
+/// Among how many of the youngest objects the one is looked for that an Event is about.
+const LOOK_BACK: usize = 5_000;
 
 /// Why there is an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +133,47 @@ impl Story<'_> {
             return Ok(());
         };
         self.tell_of(about, last, reason, detail, other)
+    }
+
+    /// Finds out which object an Event of a manifest is about that does not say its uid: the youngest
+    /// of its kind in the namespace.
+    pub(super) fn find_subject(&self, namespace: &str, body: &mut Value) {
+        for member in ["involvedObject", "regarding"] {
+            let Some(Value::Object(subject)) = body.get_mut(member) else {
+                continue;
+            };
+            let kind = subject.get("kind").and_then(Value::as_str);
+            let found = match kind.filter(|_| !subject.contains_key("uid")) {
+                Some("Pod") => self.young_pod(namespace),
+                Some(kind) => self.young_plain(kind, namespace),
+                None => None,
+            };
+            if let Some((name, uid)) = found {
+                subject.insert("namespace".to_owned(), Value::from(namespace));
+                subject.insert("name".to_owned(), Value::from(name));
+                subject.insert("uid".to_owned(), Value::from(uid));
+            }
+        }
+    }
+
+    fn young_pod(&self, namespace: &str) -> Option<(String, String)> {
+        let pods = self.pods.iter().rev().take(LOOK_BACK);
+        let mut pods = pods.filter(|pod| {
+            let group = self.groups.get(pod.group as usize);
+            group.is_some_and(|group| group.namespace == namespace)
+        });
+        let pod = pods.next()?;
+        let uid = self.seed.uid(u64::from(pod.object));
+        Some((self.pod_name(pod), uid.to_string()))
+    }
+
+    fn young_plain(&self, kind: &str, namespace: &str) -> Option<(String, String)> {
+        let plains = self.plains.iter().rev().take(LOOK_BACK);
+        let mut plains = plains.filter(|plain| {
+            &*plain.namespace == namespace && self.catalog.kind(plain.feed) == kind
+        });
+        let plain = plains.next()?;
+        Some((plain.name.to_string(), plain.uid.to_string()))
     }
 
     /// Tells whether an order asks for Events of a reason.

@@ -33,9 +33,9 @@ impl Machine {
 /// From one report to the next when nothing changes.
 const REPORT: i64 = 300 * SECOND;
 /// How long a node may be silent.
-const SILENCE: i64 = 50 * SECOND;
+pub(crate) const SILENCE: i64 = 50 * SECOND;
 /// How long a pod tolerates a node that does not answer.
-const TOLERATION: i64 = 300 * SECOND;
+pub(crate) const TOLERATION: i64 = 300 * SECOND;
 /// How long it takes to become ready when nothing is said.
 const STARTUP: i64 = SECOND;
 

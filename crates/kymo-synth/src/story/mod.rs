@@ -12,24 +12,28 @@ mod follow;
 mod job;
 mod letters;
 mod machine;
+mod namespace;
 mod object;
 mod pod;
 mod queue;
+mod revision;
 mod set;
 mod slice;
 mod status;
 mod thin;
 mod update;
+mod volume;
 
 pub(crate) use deployment::patched;
 pub(crate) use event::{EventRecord, Reason};
+pub(crate) use machine::{SILENCE, TOLERATION};
 pub(crate) use object::{Plain, Version};
 pub use thin::Tally;
 
 pub(crate) use begin::{filled, is_name};
 pub(crate) use pod::Pod;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use kymo_model::Timestamp;
@@ -111,9 +115,11 @@ pub(crate) struct Story<'a> {
     /// Pods that wait for a node.
     waiting: VecDeque<u32>,
     retries: bool,
-    namespaces: BTreeSet<String>,
-    claims: Vec<object::Claim>,
-    claimed: BTreeSet<String>,
+    namespaces: BTreeMap<String, namespace::Namespace>,
+    volumes: Vec<volume::Volume>,
+    claims: Vec<volume::Claim>,
+    /// The claims of `StatefulSets`, by namespace and name.
+    claimed: BTreeMap<(String, String), u32>,
     daemons: Vec<u32>,
     /// The templates of the groups of `ReplicaSets`.
     templates: BTreeMap<u32, serde_json::Value>,
@@ -157,9 +163,10 @@ impl<'a> Story<'a> {
             crons: Vec::new(),
             waiting: VecDeque::new(),
             retries: false,
-            namespaces: plan.known.namespaces.iter().cloned().collect(),
+            namespaces: namespace::known(plan),
+            volumes: Vec::new(),
             claims: Vec::new(),
-            claimed: BTreeSet::new(),
+            claimed: BTreeMap::new(),
             daemons: Vec::new(),
             templates: BTreeMap::new(),
             letters: Letters::default(),
@@ -200,8 +207,10 @@ impl<'a> Story<'a> {
         self.deployments = Vec::new();
         self.crons = Vec::new();
         self.waiting = VecDeque::new();
+        self.namespaces = BTreeMap::new();
+        self.volumes = Vec::new();
         self.claims = Vec::new();
-        self.claimed = BTreeSet::new();
+        self.claimed = BTreeMap::new();
         self.templates = BTreeMap::new();
         self.letters = Letters::default();
         self.objects.shrink_to_fit();
@@ -234,8 +243,11 @@ impl<'a> Story<'a> {
             Action::Scale(order, step) => self.scale(order, step),
             Action::Cron(cron) => self.cron_tick(cron),
             Action::Expire(set) => self.expire(set),
-            Action::Remove(plain) => self.remove(plain),
-            Action::Bind(plain) => self.bind_claim(plain),
+            Action::Remove(plain) => self.delete_thing(plain),
+            Action::Finalize(plain) => self.finalize_namespace(plain),
+            Action::Offer(volume) => self.offer_volume(volume),
+            Action::Bind(claim) => self.bind_claim(claim),
+            Action::DropClaim(claim) => self.drop_claim(claim),
             Action::Schedule(pod) => self.schedule(pod),
             Action::Slices(order) => self.sync_slices(order),
             Action::Retry => self.retry(),

@@ -1,10 +1,9 @@
 use kymo_model::FeedId;
 use serde_json::{Map, Value, json};
 
-use super::queue::Action;
 use super::{GONE, Sort, Story};
 use crate::Error;
-use crate::clock::{MILLI, seconds};
+use crate::clock::seconds;
 use crate::defaults::{as_object, object};
 use crate::text::{Place, Text};
 
@@ -147,143 +146,6 @@ impl Story<'_> {
             .map(|plain| plain.name.to_string())
             .unwrap_or_default()
     }
-
-    /// Makes a namespace that is not there yet.
-    pub(super) fn ensure_namespace(&mut self, name: &str) -> Result<(), Error> {
-        if !self.namespaces.insert(name.to_owned()) {
-            return Ok(());
-        }
-        let draft = Draft {
-            api_version: "v1",
-            kind: "Namespace",
-            namespace: "",
-            name,
-            body: json!({
-                "metadata": {"labels": {"kubernetes.io/metadata.name": name}},
-                "spec": {"finalizers": ["kubernetes"]},
-                "status": {"phase": "Active"},
-            }),
-            generation: None,
-            has_status: false,
-        };
-        self.create(&draft, "")?;
-        Ok(())
-    }
-
-    /// Makes the claims of a pod of a `StatefulSet` and has them bound.
-    pub(super) fn ensure_claim(
-        &mut self,
-        namespace: &str,
-        name: &str,
-        template: &Value,
-        labels: &Value,
-    ) -> Result<(), Error> {
-        let mut spec = template.get("spec").cloned().unwrap_or_else(|| json!({}));
-        as_object(&mut spec);
-        let metadata = json!({
-            "labels": labels,
-            "finalizers": ["kubernetes.io/pvc-protection"],
-        });
-        let draft = Draft {
-            api_version: "v1",
-            kind: "PersistentVolumeClaim",
-            namespace,
-            name,
-            body: json!({"metadata": metadata, "spec": spec}),
-            generation: None,
-            has_status: true,
-        };
-        let plain = self.create(&draft, r#"{"phase":"Pending"}"#)?;
-        self.claims.push(Claim {
-            plain,
-            created: self.now,
-            metadata,
-            spec,
-        });
-        let claim = (self.claims.len() - 1) as u32;
-        self.after(20 * MILLI, Action::Bind(claim));
-        Ok(())
-    }
-
-    /// A volume is made for a claim, and the claim bound to it.
-    pub(super) fn bind_claim(&mut self, claim: u32) -> Result<(), Error> {
-        let Some(Claim {
-            plain,
-            created,
-            metadata,
-            spec,
-        }) = self.claims.get(claim as usize).cloned()
-        else {
-            return Ok(());
-        };
-        let (uid, name) = (self.uid_of(plain), self.name_of(plain));
-        let namespace = self
-            .plains
-            .get(plain as usize)
-            .map(|plain| plain.namespace.to_string())
-            .unwrap_or_default();
-        let volume = format!("pvc-{uid}");
-        let capacity = json!({"storage": spec.pointer("/resources/requests/storage")});
-        let modes = spec
-            .get("accessModes")
-            .cloned()
-            .unwrap_or_else(|| json!([]));
-        let draft = Draft {
-            api_version: "v1",
-            kind: "PersistentVolume",
-            namespace: "",
-            name: &volume,
-            body: json!({
-                "metadata": {"finalizers": ["kubernetes.io/pv-protection"]},
-                "spec": {
-                    "capacity": capacity,
-                    "csi": {"driver": "csi.example.com", "volumeHandle": format!("vol-{uid}")},
-                    "accessModes": modes,
-                    "claimRef": {
-                        "kind": "PersistentVolumeClaim",
-                        "namespace": namespace,
-                        "name": name,
-                        "uid": uid,
-                        "apiVersion": "v1",
-                    },
-                    "persistentVolumeReclaimPolicy": "Delete",
-                    "storageClassName": spec.get("storageClassName").cloned().unwrap_or_else(|| json!("")),
-                    "volumeMode": "Filesystem",
-                },
-            }),
-            generation: None,
-            has_status: true,
-        };
-        let at = seconds(self.now);
-        self.create(
-            &draft,
-            &format!(r#"{{"phase":"Bound","lastPhaseTransitionTime":"{at}"}}"#),
-        )?;
-        let mut bound = spec;
-        as_object(&mut bound).insert("volumeName".to_owned(), json!(volume));
-        let draft = Draft {
-            api_version: "v1",
-            kind: "PersistentVolumeClaim",
-            namespace: &namespace,
-            name: &name,
-            body: json!({"metadata": metadata, "spec": bound}),
-            generation: None,
-            has_status: true,
-        };
-        let base = self.rebase(plain, &draft, created);
-        self.write_version(plain, base, r#"{"phase":"Pending"}"#)?;
-        let status = json!({"phase": "Bound", "accessModes": modes, "capacity": capacity});
-        self.write_version(plain, base, &status.to_string())
-    }
-}
-
-/// A claim that waits for its volume.
-#[derive(Clone, Debug)]
-pub(super) struct Claim {
-    plain: u32,
-    created: i64,
-    metadata: Value,
-    spec: Value,
 }
 
 /// Puts an object together, with places for its version and its status.

@@ -42,6 +42,8 @@ pub(crate) struct Pod {
     fails: bool,
     pub(super) is_ready: bool,
     pub(super) is_leaving: bool,
+    /// Whether it is on its way out and was ready.
+    is_fading: bool,
     has_ended: bool,
     /// Whether the trace does not end before it has run.
     is_essential: bool,
@@ -127,6 +129,7 @@ impl Story<'_> {
             fails,
             is_ready: false,
             is_leaving: false,
+            is_fading: false,
             has_ended: false,
             is_essential: birth.is_essential,
             restarts: 0,
@@ -535,6 +538,10 @@ impl Story<'_> {
         }
         pod.has_ended = true;
         let (node, group, order) = (pod.node, pod.group, pod.order);
+        let (set, was_fading) = (pod.set, std::mem::take(&mut pod.is_fading));
+        if was_fading {
+            self.pod_fades(set);
+        }
         self.slices_hear(order);
         if node == NONE {
             return;
@@ -587,7 +594,10 @@ impl Story<'_> {
         }
         let set = self.leave_set(number);
         if set != NONE && !pod.has_ended {
-            self.set_lost_pod(set, pod.ordinal);
+            self.set_lost_pod(set, pod.ordinal, pod.is_ready);
+            if let Some(own) = self.pods.get_mut(number as usize) {
+                own.is_fading = pod.is_ready;
+            }
         }
         if pod.node == NONE || pod.has_ended {
             self.after(30 * MILLI, Action::Pod(number, Step::Gone));
@@ -612,8 +622,7 @@ impl Story<'_> {
             .pods
             .get(number as usize)
             .map_or((NONE, 0), |pod| (pod.set, pod.ordinal));
-        self.pod_is_gone(set, ordinal);
-        Ok(())
+        self.pod_is_gone(set, ordinal)
     }
 
     /// The node of these pods does not answer any more.

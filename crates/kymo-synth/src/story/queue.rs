@@ -47,8 +47,14 @@ pub(super) enum Action {
     Expire(u32),
     /// An object is deleted.
     Remove(u32),
+    /// A namespace that is deleted goes, if nothing is left in it.
+    Finalize(u32),
+    /// A volume can be had.
+    Offer(u32),
     /// A claim is bound.
     Bind(u32),
+    /// A claim that is deleted is gone.
+    DropClaim(u32),
     /// The `EndpointSlices` of an order are written.
     Slices(u32),
     /// The scheduler looks at a pod.

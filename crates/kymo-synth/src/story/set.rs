@@ -8,8 +8,9 @@ use super::follow::is_following;
 use super::job::JobState;
 use super::object::Draft;
 use super::pod::Birth;
-use super::pod::{NAME, Naming, ORDINAL};
+use super::pod::Naming;
 use super::queue::Action;
+use super::revision::Revised;
 use super::status::{self, Counts};
 use super::{NONE, Pod, Story};
 use crate::Error;
@@ -18,10 +19,12 @@ use crate::clock::MILLI;
 use crate::defaults::{as_object, object};
 use crate::order::WorkloadOrder;
 use crate::pod::{NameForm, controller};
-use crate::random::template_hash;
 
 /// How long a controller gathers changes before it writes its status.
 const SYNC: i64 = 200 * MILLI;
+
+/// How long it takes until it makes and deletes pods.
+const RECONCILE: i64 = 20 * MILLI;
 
 /// How many pods a controller makes in a second.
 const CREATION: f64 = 200.0;
@@ -33,18 +36,8 @@ pub(super) enum SetKind {
         /// The Deployment that it belongs to; [`NONE`] without.
         deployment: u32,
     },
-    Stateful {
-        /// The name of its revision.
-        revision: String,
-        /// All pods at once.
-        is_parallel: bool,
-        /// Claims of each pod.
-        claims: Vec<Value>,
-        labels: Value,
-        /// Ordinals of pods that are not gone.
-        taken: BTreeSet<u32>,
-    },
-    Daemon,
+    Stateful(Box<Revised>),
+    Daemon(Box<Revised>),
     Job(Box<JobState>),
 }
 
@@ -62,6 +55,8 @@ pub(super) struct Set {
     pub(super) active: Vec<u32>,
     pub(super) ready: u32,
     pub(super) leaving: u32,
+    /// Those of them that are still ready.
+    fading: u32,
     /// How many pods were made.
     made: u32,
     /// Pods that are still to arrive.
@@ -73,7 +68,7 @@ pub(super) struct Set {
     is_syncing: bool,
     is_reconciling: bool,
     pub(super) is_gone: bool,
-    last_status: String,
+    pub(super) last_status: String,
 }
 
 impl Story<'_> {
@@ -102,6 +97,7 @@ impl Story<'_> {
             active: Vec::new(),
             ready: 0,
             leaving: 0,
+            fading: 0,
             made: 0,
             pending: 0,
             arrivals: None,
@@ -184,24 +180,18 @@ impl Story<'_> {
         // The first ones were asked for; their successors come on their own.
         let is_essential = own.made < own.wanted || !matches!(own.kind, SetKind::Replica { .. });
         own.made = own.made.saturating_add(1);
-        let birth = Birth {
+        let (order, plain) = (own.order, own.plain);
+        let mut birth = Birth {
             group: own.group,
-            order: own.order,
+            order,
             set,
             ordinal,
             is_essential,
         };
-        let (order, plain) = (own.order, own.plain);
-        if let SetKind::Stateful {
-            claims,
-            labels,
-            taken,
-            ..
-        } = &mut own.kind
-        {
-            taken.insert(ordinal);
-            let (group, claims, labels) = (own.group, claims.clone(), labels.clone());
-            self.claim_for(group, ordinal, &claims, &labels)?;
+        if let SetKind::Stateful(kind) | SetKind::Daemon(kind) = &mut own.kind {
+            kind.taken.insert(ordinal);
+            birth.group = kind.group_for(ordinal).unwrap_or(birth.group);
+            self.claim_for(set, ordinal)?;
         }
         let pod = self.create_pod(&birth)?;
         if let Some(own) = self.set(set) {
@@ -216,25 +206,24 @@ impl Story<'_> {
         Ok(pod)
     }
 
-    fn claim_for(
-        &mut self,
-        group: u32,
-        ordinal: u32,
-        claims: &[Value],
-        labels: &Value,
-    ) -> Result<(), Error> {
-        let Some((namespace, prefix)) = self
-            .groups
-            .get(group as usize)
-            .map(|group| (group.namespace.clone(), group.prefix.clone()))
+    /// Makes the claims of a pod that are not there yet.
+    fn claim_for(&mut self, set: u32, ordinal: u32) -> Result<(), Error> {
+        let plan = self.plan;
+        let order = self.sets.get(set as usize).map_or(NONE, |own| own.order);
+        let plain = self.sets.get(set as usize).map_or(NONE, |own| own.plain);
+        let (Some(order), Some(own)) = (plan.workloads.get(order as usize), self.revised(set))
         else {
             return Ok(());
         };
-        for claim in claims {
-            let name = claim.pointer("/metadata/name").and_then(Value::as_str);
-            let name = format!("{}-{prefix}{ordinal}", name.unwrap_or_default());
-            if self.claimed.insert(format!("{namespace}/{name}")) {
-                self.ensure_claim(&namespace, &name, claim, labels)?;
+        let labels = own.body.pointer("/spec/selector/matchLabels").cloned();
+        let labels = labels.unwrap_or_default();
+        for template in own.claims.clone() {
+            let name = template.pointer("/metadata/name").and_then(Value::as_str);
+            let of = self.name_of(plain);
+            let name = format!("{}-{of}-{ordinal}", name.unwrap_or_default());
+            let key = (order.namespace.clone(), name);
+            if !self.claimed.contains_key(&key) {
+                self.ensure_claim(key, (set, ordinal), &template, &labels)?;
             }
         }
         Ok(())
@@ -262,13 +251,11 @@ impl Story<'_> {
             return;
         };
         own.ready = own.ready.saturating_add_signed(more_ready);
-        let is_in_order = matches!(
-            own.kind,
-            SetKind::Stateful {
-                is_parallel: false,
-                ..
-            }
-        );
+        let is_in_order = match &own.kind {
+            SetKind::Stateful(kind) => !kind.is_parallel || kind.is_rolling(),
+            SetKind::Daemon(kind) => kind.is_rolling(),
+            SetKind::Replica { .. } | SetKind::Job(_) => false,
+        };
         if is_in_order && more_ready > 0 {
             self.reconcile_soon(set);
         }
@@ -277,13 +264,22 @@ impl Story<'_> {
 
     /// The controller of a set writes its status soon.
     pub(super) fn hears(&mut self, set: u32) {
+        let kind = self.sets.get(set as usize).map(|own| &own.kind);
+        let delay = match kind.and_then(|kind| self.pace(kind.word())) {
+            // In a rollout it deletes the next pod before it says that the last one is ready.
+            Some(pace) if kind.is_some_and(SetKind::rolls_in_order) => RECONCILE + pace,
+            Some(pace) => pace,
+            None => SYNC,
+        };
+        self.writes_after(set, delay);
+    }
+
+    fn writes_after(&mut self, set: u32, delay: i64) {
         if let Some(own) = self.set(set)
             && !own.is_syncing
             && !own.is_gone
         {
             own.is_syncing = true;
-            let kind = own.kind.word();
-            let delay = self.pace(kind).unwrap_or(SYNC);
             self.after(delay, Action::Sync(set));
         }
     }
@@ -300,41 +296,60 @@ impl Story<'_> {
             && !own.is_gone
         {
             own.is_reconciling = true;
-            self.after(20 * MILLI, Action::Reconcile(set));
+            self.after(RECONCILE, Action::Reconcile(set));
         }
     }
 
-    /// A pod of a set is on its way out.
-    pub(super) fn set_lost_pod(&mut self, set: u32, ordinal: u32) {
+    /// A pod of a set, that was ready or not, is on its way out.
+    pub(super) fn set_lost_pod(&mut self, set: u32, ordinal: u32, was_ready: bool) {
         if let Some(own) = self.set(set) {
             own.leaving += 1;
-            if !matches!(own.kind, SetKind::Stateful { .. } | SetKind::Daemon) {
+            own.fading += u32::from(was_ready);
+            if !matches!(own.kind, SetKind::Stateful(_) | SetKind::Daemon(_)) {
                 self.reconcile_soon(set);
             }
         }
         self.job_lost_pod(set, ordinal);
     }
 
+    /// A pod of a set that is on its way out is not ready any more.
+    pub(super) fn pod_fades(&mut self, set: u32) {
+        if let Some(own) = self.set(set) {
+            own.fading = own.fading.saturating_sub(1);
+            if matches!(own.kind, SetKind::Stateful(_)) {
+                self.hears(set);
+            }
+        }
+    }
+
     /// A pod of a set is gone.
-    pub(super) fn pod_is_gone(&mut self, set: u32, ordinal: u32) {
+    pub(super) fn pod_is_gone(&mut self, set: u32, ordinal: u32) -> Result<(), Error> {
         let Some(own) = self.set(set) else {
-            return;
+            return Ok(());
         };
         own.leaving = own.leaving.saturating_sub(1);
-        if let SetKind::Stateful { taken, .. } = &mut own.kind {
-            taken.remove(&ordinal);
-        }
-        if matches!(own.kind, SetKind::Stateful { .. } | SetKind::Daemon) {
+        let (wanted, is_gone) = (own.wanted, own.is_gone);
+        if let SetKind::Stateful(kind) | SetKind::Daemon(kind) = &mut own.kind {
+            kind.taken.remove(&ordinal);
+            let is_dropped = (ordinal >= wanted && kind.drops_claims("whenScaled"))
+                || (is_gone && kind.drops_claims("whenDeleted"));
+            if is_dropped {
+                self.delete_claims(set, ordinal)?;
+            }
             self.reconcile_soon(set);
         }
-        self.hears(set);
+        // That a pod is missing is said before another one is made.
+        let kind = self.sets.get(set as usize).map(|own| own.kind.word());
+        let pace = kind.and_then(|kind| self.pace(kind));
+        self.writes_after(set, pace.unwrap_or(SYNC));
+        Ok(())
     }
 
     /// The lowest ordinal that no pod of the set has.
     fn free_ordinal(&self, set: u32) -> u32 {
         match self.sets.get(set as usize).map(|own| &own.kind) {
-            Some(SetKind::Stateful { taken, .. }) => (0..NONE)
-                .find(|ordinal| !taken.contains(ordinal))
+            Some(SetKind::Stateful(kind)) => (0..NONE)
+                .find(|ordinal| !kind.taken.contains(ordinal))
                 .unwrap_or(NONE),
             _ => NONE,
         }
@@ -351,11 +366,15 @@ impl Story<'_> {
         }
         match self.sets.get(set as usize).map(|set| &set.kind) {
             Some(SetKind::Replica { .. }) => self.reconcile_replicas(set),
-            Some(SetKind::Stateful { is_parallel, .. }) => {
-                let is_parallel = *is_parallel;
-                self.reconcile_stateful(set, is_parallel)
+            Some(SetKind::Stateful(kind)) => {
+                let is_parallel = kind.is_parallel;
+                self.reconcile_stateful(set, is_parallel)?;
+                self.roll_stateful(set)
             }
-            Some(SetKind::Daemon) => self.reconcile_daemons(set),
+            Some(SetKind::Daemon(_)) => {
+                self.reconcile_daemons(set)?;
+                self.roll_daemons(set)
+            }
             Some(SetKind::Job(_)) => self.reconcile_job(set),
             None => Ok(()),
         }
@@ -452,12 +471,10 @@ impl Story<'_> {
             return Ok(());
         };
         let group = own.group;
-        let mut has: BTreeSet<u32> = BTreeSet::new();
-        for pod in &own.active {
-            if let Some(pod) = self.pods.get(*pod as usize) {
-                has.insert(pod.ordinal);
-            }
-        }
+        let has = match &own.kind {
+            SetKind::Daemon(kind) => kind.taken.clone(),
+            _ => BTreeSet::new(),
+        };
         let Some(needs) = self
             .groups
             .get(group as usize)
@@ -504,14 +521,33 @@ impl Story<'_> {
         if matches!(own.kind, SetKind::Job(_)) {
             return self.sync_job(set);
         }
+        let (current, updated) = self.count_revisions(set);
+        let Some(own) = self.sets.get(set as usize) else {
+            return Ok(());
+        };
+        let (generation, wanted) = (own.generation, own.wanted);
         let counts = own.counts();
-        let generation = own.generation;
+        let is_rolled = updated == wanted && counts.ready == wanted && own.leaving == 0;
+        let is_daemon = matches!(own.kind, SetKind::Daemon(_));
+        if is_rolled || (is_daemon && updated == wanted) {
+            self.complete_roll(set);
+        }
+        let Some(own) = self.sets.get(set as usize) else {
+            return Ok(());
+        };
         let text = match &own.kind {
             SetKind::Replica { .. } => status::replica_set(counts, generation),
-            SetKind::Stateful { revision, .. } => {
-                status::stateful_set(counts, generation, revision)
+            SetKind::Stateful(kind) => {
+                let current = if kind.is_rolling() { current } else { updated };
+                // Pods count until they are gone, but not as those of a revision.
+                let counts = Counts {
+                    replicas: counts.replicas + own.leaving,
+                    ready: counts.ready + own.fading,
+                    ..counts
+                };
+                status::stateful_set(counts, (current, updated), generation, kind.names())
             }
-            SetKind::Daemon => status::daemon_set(counts, own.wanted, generation),
+            SetKind::Daemon(_) => status::daemon_set(counts, wanted, updated, generation),
             SetKind::Job(_) => String::new(),
         };
         let deployment = match own.kind {
@@ -534,29 +570,45 @@ impl Story<'_> {
         let Some(order) = plan.workloads.get(own.order as usize) else {
             return Ok(());
         };
-        if own.wanted == wanted || matches!(own.kind, SetKind::Daemon | SetKind::Job(_)) {
+        if own.wanted == wanted || matches!(own.kind, SetKind::Daemon(_) | SetKind::Job(_)) {
             return Ok(());
         }
-        let (plain, generation, status) = (own.plain, own.generation + 1, own.last_status.clone());
-        let mut body = self.body_of(own.order);
-        object(as_object(&mut body), "spec").insert("replicas".to_owned(), json!(wanted));
-        let name = self.name_of(plain);
-        let draft = Draft {
-            api_version: "apps/v1",
-            kind: &order.kind,
-            namespace: &order.namespace,
-            name: &name,
-            body,
-            generation: Some(generation),
-            has_status: true,
-        };
-        let created = self.created_of(plain);
-        let base = self.rebase(plain, &draft, created);
-        self.write_version(plain, base, &status)?;
+        let (number, plain) = (own.order, own.plain);
+        let (generation, status) = (own.generation + 1, own.last_status.clone());
+        if let Some(own) = self.revised_mut(set) {
+            object(as_object(&mut own.body), "spec").insert("replicas".to_owned(), json!(wanted));
+            let drops = own.drops_claims("whenScaled");
+            self.write_spec(set)?;
+            let pods = self.sets.get(set as usize).map(|own| own.active.clone());
+            for pod in pods.into_iter().flatten().filter(|_| drops) {
+                let ordinal = self.pods.get(pod as usize).map_or(0, |pod| pod.ordinal);
+                if ordinal >= wanted {
+                    self.bequeath_claims(set, pod)?;
+                }
+            }
+        } else {
+            let mut body = self.body_of(number);
+            object(as_object(&mut body), "spec").insert("replicas".to_owned(), json!(wanted));
+            let name = self.name_of(plain);
+            let draft = Draft {
+                api_version: "apps/v1",
+                kind: &order.kind,
+                namespace: &order.namespace,
+                name: &name,
+                body,
+                generation: Some(generation),
+                has_status: true,
+            };
+            let created = self.created_of(plain);
+            let base = self.rebase(plain, &draft, created);
+            self.write_version(plain, base, &status)?;
+            if let Some(own) = self.set(set) {
+                own.generation = generation;
+                own.base = base;
+            }
+        }
         if let Some(own) = self.set(set) {
             own.wanted = wanted;
-            own.generation = generation;
-            own.base = base;
         }
         self.reconcile_soon(set);
         self.hears(set);
@@ -599,7 +651,7 @@ impl Story<'_> {
             self.surely_after(delay, Action::Pod(pod, crate::pod::Step::Terminating));
         }
         self.delete_ended(set);
-        Ok(())
+        self.drop_unused_claims(set)
     }
 
     /// A `ReplicaSet`, `StatefulSet` or `DaemonSet` that a user makes.
@@ -615,8 +667,6 @@ impl Story<'_> {
             .prepared
             .get(number as usize)
             .map_or(0, |prepared| prepared.replicas);
-        let hash = template_hash(&template.to_string());
-        let revision = format!("{name}-{hash}");
         let first = match order.kind.as_str() {
             "StatefulSet" => r#"{"replicas":0,"availableReplicas":0}"#,
             "DaemonSet" => {
@@ -624,74 +674,42 @@ impl Story<'_> {
             }
             _ => r#"{"replicas":0}"#,
         };
-        let claims = body
-            .pointer("/spec/volumeClaimTemplates")
-            .and_then(Value::as_array)
-            .cloned();
-        let labels = body.pointer("/spec/selector/matchLabels").cloned();
-        let is_parallel = body
-            .pointer("/spec/podManagementPolicy")
-            .is_some_and(|policy| policy == "Parallel");
         let draft = Draft {
             api_version: "apps/v1",
             kind: &order.kind,
             namespace: &order.namespace,
             name,
-            body,
+            body: body.clone(),
             generation: Some(1),
             has_status: true,
         };
         let plain = self.create(&draft, first)?;
         let base = self.versions.last().map_or(0, |version| version.base);
         let owner = controller("apps/v1", &order.kind, name, &self.uid_of(plain));
-        let prefix = format!("{name}-");
-        let (form, extra): (NameForm, Vec<(&str, &str)>) = match order.kind.as_str() {
-            "StatefulSet" => (
-                NameForm::Ordinal,
-                vec![
-                    ("apps.kubernetes.io/pod-index", ORDINAL),
-                    ("controller-revision-hash", revision.as_str()),
-                    ("statefulset.kubernetes.io/pod-name", NAME),
-                ],
-            ),
-            "DaemonSet" => (
-                NameForm::Letters,
-                vec![
-                    ("controller-revision-hash", hash.as_str()),
-                    ("pod-template-generation", "1"),
-                ],
-            ),
-            _ => (NameForm::Letters, Vec::new()),
+        let revised = Box::new(Revised::new(name, &owner, &body));
+        let (kind, group) = match order.kind.as_str() {
+            "StatefulSet" => (SetKind::Stateful(revised), NONE),
+            "DaemonSet" => (SetKind::Daemon(revised), NONE),
+            _ => {
+                let naming = Naming {
+                    namespace: &order.namespace,
+                    prefix: &format!("{name}-"),
+                    form: NameForm::Letters,
+                    is_tracked: false,
+                    labels: &[],
+                    annotations: &[],
+                    owner: &owner,
+                };
+                let group = self.group(number, &template, &naming);
+                (SetKind::Replica { deployment: NONE }, group)
+            }
         };
-        let naming = Naming {
-            namespace: &order.namespace,
-            prefix: &prefix,
-            form,
-            is_tracked: false,
-            labels: &extra,
-            annotations: &[],
-            owner: &owner,
-        };
-        let group = self.group(number, &template, &naming);
-        let kind = match order.kind.as_str() {
-            "StatefulSet" => SetKind::Stateful {
-                revision: revision.clone(),
-                is_parallel,
-                claims: claims.unwrap_or_default(),
-                labels: labels.unwrap_or_default(),
-                taken: BTreeSet::new(),
-            },
-            "DaemonSet" => SetKind::Daemon,
-            _ => SetKind::Replica { deployment: NONE },
-        };
-        if order.kind != "ReplicaSet" {
-            self.create_revision(order, &revision, &template, &owner)?;
-        }
-        let is_daemon = matches!(kind, SetKind::Daemon);
+        let is_daemon = matches!(kind, SetKind::Daemon(_));
         let set = self.add_set(kind, number, plain, group, wanted);
         if let Some(own) = self.set(set) {
             own.base = base;
         }
+        self.revise_set(set)?;
         if is_daemon {
             self.daemons.push(set);
             self.surely_after(10 * MILLI, Action::Reconcile(set));
@@ -704,43 +722,20 @@ impl Story<'_> {
         }
         Ok(())
     }
-
-    fn create_revision(
-        &mut self,
-        order: &WorkloadOrder,
-        name: &str,
-        template: &Value,
-        owner: &str,
-    ) -> Result<(), Error> {
-        let owner: Value = serde_json::from_str(&format!("{{{}}}", owner.trim_start_matches(',')))
-            .unwrap_or_default();
-        let draft = Draft {
-            api_version: "apps/v1",
-            kind: "ControllerRevision",
-            namespace: &order.namespace,
-            name,
-            body: json!({
-                "metadata": {
-                    "labels": template.pointer("/metadata/labels"),
-                    "ownerReferences": owner.get("ownerReferences"),
-                },
-                "data": {"spec": {"template": template}},
-                "revision": 1,
-            }),
-            generation: None,
-            has_status: false,
-        };
-        self.create(&draft, "").map(|_| ())
-    }
 }
 
 impl SetKind {
+    /// Tells whether pods are replaced one after the other just now.
+    fn rolls_in_order(&self) -> bool {
+        matches!(self, Self::Stateful(own) if own.is_rolling())
+    }
+
     /// The kind of the object.
     fn word(&self) -> &'static str {
         match self {
             Self::Replica { .. } => "ReplicaSet",
-            Self::Stateful { .. } => "StatefulSet",
-            Self::Daemon => "DaemonSet",
+            Self::Stateful(_) => "StatefulSet",
+            Self::Daemon(_) => "DaemonSet",
             Self::Job(_) => "Job",
         }
     }

@@ -319,7 +319,7 @@ impl Story<'_> {
         Some(endpoint)
     }
 
-    fn is_plain_gone(&self, plain: u32) -> bool {
+    pub(super) fn is_plain_gone(&self, plain: u32) -> bool {
         plain == NONE
             || self
                 .plains

@@ -37,30 +37,37 @@ pub(super) fn replica_set(counts: Counts, observed: u32) -> String {
     text
 }
 
-pub(super) fn stateful_set(counts: Counts, observed: u32, revision: &str) -> String {
+/// The status of a `StatefulSet`, of which so many pods are of the template that it had, and of the
+/// present one.
+pub(super) fn stateful_set(
+    counts: Counts,
+    (current, updated): (u32, u32),
+    observed: u32,
+    (revision, update): (&str, &str),
+) -> String {
     let Counts {
         replicas, ready, ..
     } = counts;
     let mut text = format!(r#"{{"observedGeneration":{observed},"replicas":{replicas}"#);
-    if ready > 0 {
-        write!(text, r#","readyReplicas":{ready}"#).ok();
-    }
-    if replicas > 0 {
-        write!(
-            text,
-            r#","currentReplicas":{replicas},"updatedReplicas":{replicas}"#
-        )
-        .ok();
+    for (name, number) in [
+        ("readyReplicas", ready),
+        ("currentReplicas", current),
+        ("updatedReplicas", updated),
+    ] {
+        if number > 0 {
+            write!(text, r#","{name}":{number}"#).ok();
+        }
     }
     write!(
         text,
-        r#","currentRevision":"{revision}","updateRevision":"{revision}","collisionCount":0,"availableReplicas":{ready}}}"#
+        r#","currentRevision":"{revision}","updateRevision":"{update}","collisionCount":0,"availableReplicas":{ready}}}"#
     )
     .ok();
     text
 }
 
-pub(super) fn daemon_set(counts: Counts, wanted: u32, observed: u32) -> String {
+/// The status of a `DaemonSet`, of which so many pods are of the present template.
+pub(super) fn daemon_set(counts: Counts, wanted: u32, updated: u32, observed: u32) -> String {
     let Counts {
         replicas, ready, ..
     } = counts;
@@ -68,7 +75,7 @@ pub(super) fn daemon_set(counts: Counts, wanted: u32, observed: u32) -> String {
         r#"{{"currentNumberScheduled":{replicas},"numberMisscheduled":0,"desiredNumberScheduled":{wanted},"numberReady":{ready},"observedGeneration":{observed}"#
     );
     for (name, number) in [
-        ("updatedNumberScheduled", replicas),
+        ("updatedNumberScheduled", updated),
         ("numberAvailable", ready),
         ("numberUnavailable", wanted.saturating_sub(ready)),
     ] {

@@ -129,6 +129,13 @@ impl Story<'_> {
         self.write_version(plain, base, "")
     }
 
+    /// An object as its changes have left it.
+    pub(super) fn changed(&self, plain: u32) -> Option<Value> {
+        let mut orders = self.prepared.iter();
+        let state = orders.find_map(|prepared| prepared.changing.states.get(&plain))?;
+        Some(state.body.clone())
+    }
+
     /// Takes the next object of an order that is still there, and puts it behind the others.
     fn next_changing(&mut self, number: u32) -> Option<u32> {
         let objects = &mut self.prepared.get_mut(number as usize)?.changing.objects;

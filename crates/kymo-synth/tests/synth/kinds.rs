@@ -436,3 +436,34 @@ fn what_makes_no_sense_is_refused() {
     let broken = Manifest::parse("kind: [", "x.yaml").unwrap_err();
     assert!(matches!(broken, Error::Manifest { .. }));
 }
+
+#[test]
+fn an_event_of_a_manifest_is_about_an_object_that_is_there() {
+    let about = |kind: &str, name: &str| {
+        let manifest = format!(
+            "{{kind: Event, apiVersion: v1, reason: Odd, involvedObject: {{kind: {kind}, name: x}}}}"
+        );
+        let mut order = workload("Event", name, &manifest);
+        order.at = 10 * SECOND;
+        order
+    };
+    let orders = ["Pod", "Deployment", "CronJob"].map(|kind| about(kind, &kind.to_lowercase()));
+    let mut workloads = vec![workload("Deployment", "web", DEPLOYMENT)];
+    workloads.extend(orders);
+    let made = make(&Plan {
+        workloads,
+        ..plan(about("Pod", "first"))
+    });
+    let events = made.lives("Event");
+    let subject = |name: &str| {
+        let found = events.iter().find(|(key, _)| key.starts_with(name));
+        found.unwrap().1[0].1["involvedObject"].clone()
+    };
+    for kind in ["Pod", "Deployment"] {
+        let own = &made.life(kind)[0].1["metadata"];
+        let told = subject(&format!("{} ", kind.to_lowercase()));
+        assert_eq!((&told["name"], &told["uid"]), (&own["name"], &own["uid"]));
+    }
+    let told = subject("cronjob ");
+    assert_eq!((told["name"].as_str(), told.get("uid")), (Some("x"), None));
+}

@@ -11,4 +11,7 @@ mod golden;
 mod kinds;
 mod lead;
 mod measured;
+mod namespaces;
+mod revisions;
+mod volumes;
 mod workbench;

@@ -152,3 +152,78 @@ fn what_was_there_when_the_recording_began_is_there_again() {
     let made = run(folder.path(), "like.parquet", &text, 3).unwrap();
     assert_eq!(violations(&made), Vec::<String>::new());
 }
+
+const CHANGES: &str = "
+SYNTHESIZE TIME '9m' FROM '2027-01-01T00:00:00Z';
+SYNTHESIZE NODES 9 NAMED 'sim-{i}';
+SYNTHESIZE FAILURE OF NODES 'sim-3' AT '1m' FOR '2m';
+SYNTHESIZE DRAIN OF NODES 'sim-5' AT '70s' FOR '1m';
+SYNTHESIZE REMOVAL OF NODES 'sim-7' AT '80s';
+SYNTHESIZE UPDATES {'StatefulSet': 1, 'DaemonSet': 1, 'ReplicaSet': 1, 'Deployment': 1};
+SYNTHESIZE Namespace 'default/growth' AS '{kind: Namespace, apiVersion: v1}' UNTIL '5m';
+SYNTHESIZE PersistentVolume 'default/disk-{i}' AS $$
+  {kind: PersistentVolume, apiVersion: v1, spec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce],
+    persistentVolumeReclaimPolicy: Retain, hostPath: {path: /disk}}}
+  $$ REPLICAS 6;
+SYNTHESIZE StatefulSet 'data/pg' AS $$
+  {kind: StatefulSet, apiVersion: apps/v1, spec: {serviceName: pg, selector: {matchLabels: {app: pg}},
+    persistentVolumeClaimRetentionPolicy: {whenDeleted: Retain, whenScaled: Delete},
+    template: {metadata: {labels: {app: pg}}, spec: {containers: [{name: pg, image: 'pg:17'}]}},
+    volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]}}
+  $$ REPLICAS 3 AT '5s' SCALE TO 5 AT '3m' SCALE TO 2 AT '4m'
+  ROLLOUT AT '6m' WITH '{\"spec\": {\"containers\": [{\"name\": \"pg\", \"image\": \"pg:18\"}]}}';
+SYNTHESIZE DaemonSet 'kube-system/agent' AS $$
+  {kind: DaemonSet, apiVersion: apps/v1, spec: {selector: {matchLabels: {app: agent}},
+    template: {metadata: {labels: {app: agent}}, spec: {containers: [{name: a, image: 'agent:1'}]}}}}
+  $$ AT '5s' ROLLOUT AT '6m';
+SYNTHESIZE Deployment 'load/web' FROM 'web.yaml' REPLICAS 30 AT '5s';
+SYNTHESIZE Deployment 'growth/web' FROM 'web.yaml' REPLICAS 3 AT '5s';
+";
+
+#[test]
+fn nodes_fail_and_workloads_are_rolled_out_as_they_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = run(folder.path(), "a.parquet", CHANGES, 5).unwrap();
+    assert_eq!(violations(&trace), Vec::<String>::new());
+    let Fitted { text, distance, .. } = fitted(&trace);
+    for (what, count) in [
+        ("SYNTHESIZE FAILURE OF NODES", 1),
+        ("SYNTHESIZE DRAIN OF NODES", 2),
+        ("ROLLOUT AT '360", 2),
+        ("SYNTHESIZE NODES 1 NAMED", 3),
+        ("SYNTHESIZE \"PersistentVolumeClaim", 0),
+    ] {
+        assert_eq!(text.matches(what).count(), count, "{what} in {text}");
+    }
+    for (kind, recorded, made) in distance.counts {
+        // Other pods were on the nodes that failed, and start sooner or later.
+        let most = recorded / if kind == "Pod" { 20 } else { 50 };
+        let off = recorded.abs_diff(made);
+        assert!(
+            off <= most.max(3),
+            "{kind}: {recorded} recorded, {made} made"
+        );
+    }
+    let made = run(folder.path(), "like.parquet", &text, 3).unwrap();
+    assert_eq!(violations(&made), Vec::<String>::new());
+    let images = "SELECT DISTINCT owner_kind, object->'spec'->'containers'->0->>'image'
+        FROM events WHERE kind = 'Pod' AND owner_kind IN ('StatefulSet', 'DaemonSet') ORDER BY 1, 2";
+    assert_eq!(ask(&trace, images), ask(&made, images));
+    let lost = "SELECT count(DISTINCT uid) FROM events WHERE kind = 'Node'
+        AND condition(object, 'Ready')['status'] = 'Unknown'";
+    assert_eq!(ask(&made, lost), ["1"]);
+}
+
+#[test]
+fn as_few_updates_as_were_seen_break_no_rule() {
+    let folder = tempfile::tempdir().unwrap();
+    let all = run(folder.path(), "a.parquet", CHANGES, 5).unwrap();
+    let few = CHANGES
+        .replace("Set': 1", "Set': 0.4")
+        .replace("ment': 1", "ment': 0.4");
+    let few = run(folder.path(), "b.parquet", &few, 5).unwrap();
+    let sets = "SELECT count(*) FROM events WHERE kind IN ('ReplicaSet', 'StatefulSet')";
+    let count = |trace: &Path| ask(trace, sets)[0].parse::<f64>().unwrap();
+    assert!(count(&few) < 0.6 * count(&all));
+    assert_eq!(violations(&few), Vec::<String>::new());
+}
