@@ -34,7 +34,7 @@ pub use arrival::Arrival;
 pub use column::column;
 pub use distribution::Distribution;
 pub use error::Error;
-pub use fit::{Distance, Fit, Tuning};
+pub use fit::{Distance, Fit, FitScript, Tuning};
 pub use manifest::{Manifest, read_text};
 pub use order::{
     Crash, Known, LabelValue, NodeOrder, OutageKind, OutageOrder, Placement, Plan, Stages, Updates,

@@ -36,7 +36,8 @@ pub(crate) struct SynthArgs {
     /// The value of `$NAME` in the statements, in place of the one that the script says
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Parameter)>,
-    /// Write a script that makes the like of this trace instead, and say how like it is
+    /// Write a script that makes the like of this trace instead, and say how like it is. The
+    /// manifests of a large one are put into a folder of its name beside it
     #[arg(long, value_name = "TRACE", conflicts_with_all = ["files", "statements", "parameters"])]
     fit: Option<PathBuf>,
     /// The trace to make, one `.parquet` file, or with `--fit` the script; must not exist
@@ -89,15 +90,49 @@ pub(crate) async fn synth(ui: &Ui, args: &SynthArgs) -> Result<(), CommandError>
 /// Writes a script that makes the like of a trace.
 async fn fit(ui: &Ui, trace: &Path, args: &SynthArgs) -> Result<(), CommandError> {
     let file = NewFile::create(&args.output)?;
-    let fitted = kymo_transform::fit(trace, args.seed.unwrap_or_default())
+    // What belongs to `like.sql` is in `like`.
+    let folder = args.output.with_extension("");
+    let folder = if folder == args.output {
+        args.output.with_extension("manifests")
+    } else {
+        folder
+    };
+    let name = folder.file_name().map(|name| name.to_string_lossy());
+    let name = name.unwrap_or_default();
+    let fitted = kymo_transform::fit(trace, args.seed.unwrap_or_default(), &name)
         .await
         .map_err(|error| CommandError::of_transform(&error))?;
+    if !fitted.files.is_empty() {
+        write_manifests(&folder, &fitted.files)?;
+    }
     let mut writer = file.writer()?;
     let written = writer.write_all(fitted.text.as_bytes());
     let written = written.and_then(|()| writer.flush());
     written.map_err(|error| CommandError::environment("cannot write").caused_by(&error))?;
     file.finish()?;
+    if !fitted.files.is_empty() {
+        let manifests = of(fitted.files.len() as u64, "manifest");
+        ui.message(&format!("wrote {manifests} to `{}`", folder.display()));
+    }
     tell(ui, &fitted.distance);
+    Ok(())
+}
+
+/// Writes the manifests of a script to a new folder; there is none of them if one cannot be written.
+fn write_manifests(folder: &Path, files: &[(String, String)]) -> Result<(), CommandError> {
+    let failed = |error: std::io::Error| {
+        let what = format!("cannot write manifests to `{}`", folder.display());
+        CommandError::environment(&what).caused_by(&error)
+    };
+    std::fs::create_dir(folder).map_err(failed)?;
+    for (path, text) in files {
+        let name = Path::new(path).file_name().unwrap_or_default();
+        if let Err(error) = std::fs::write(folder.join(name), text) {
+            // The first error is the one to tell.
+            std::fs::remove_dir_all(folder).ok();
+            return Err(failed(error));
+        }
+    }
     Ok(())
 }
 

@@ -267,3 +267,42 @@ fn there_must_be_a_script_and_a_place_for_the_output() {
     hint: name a place where nothing is
     "#);
 }
+
+#[test]
+fn the_manifests_of_a_large_fitted_script_are_in_a_folder_of_its_name() {
+    let env = TestEnv::with_trace();
+    let note = "x".repeat(600_000);
+    let script = format!(
+        "SYNTHESIZE ConfigMap 'load/big' AS '{{kind: ConfigMap, apiVersion: v1, data: {{note: {note}}}}}';"
+    );
+    fs::write(env.path("big.sql"), script).unwrap();
+    let run = |args: &[&str]| env.run(args.iter().copied());
+    let made = run(&["synth", "-f", "big.sql", "-o", "big.parquet"]);
+    assert!(made.status.success(), "{made:?}");
+    // A folder that is there is not written to.
+    fs::create_dir(env.path("like")).unwrap();
+    let fit = ["synth", "--fit", "big.parquet", "-o", "like.sql"];
+    let refused = run(&fit);
+    assert!(!refused.status.success());
+    let message = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        message.contains("cannot write manifests to `like`"),
+        "{message}"
+    );
+    assert!(!env.path("like.sql").exists());
+    fs::remove_dir(env.path("like")).unwrap();
+    let fitted = run(&fit);
+    assert!(fitted.status.success(), "{fitted:?}");
+    let message = String::from_utf8(fitted.stderr).unwrap();
+    assert!(
+        message.starts_with("wrote 1 manifest to `like`\n"),
+        "{message}"
+    );
+    let text = fs::read_to_string(env.path("like.sql")).unwrap();
+    assert!(
+        text.contains("FROM 'like/configmap-load-big.yaml'"),
+        "{text}"
+    );
+    let again = run(&["synth", "-f", "like.sql", "-o", "like.parquet"]);
+    assert!(again.status.success(), "{again:?}");
+}

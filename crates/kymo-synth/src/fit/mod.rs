@@ -14,6 +14,7 @@ mod values;
 mod workload;
 
 pub use distance::Distance;
+pub use script::FitScript;
 pub use tuning::Tuning;
 
 use std::collections::BTreeMap;

@@ -20,17 +20,42 @@ use super::{Fit, text};
 use crate::clock::{MILLI, SECOND};
 use crate::story::is_name;
 
+/// Scripts of more bytes have their manifests in files.
+const LARGE: usize = 512 << 10;
+
+/// Manifests of more bytes are written to files of a script that has such.
+const LONG: usize = 512;
+
+/// A script, and the files that it reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FitScript {
+    /// The script.
+    pub text: String,
+    /// Manifests: paths that the script says, each a folder and a name, and what is in them.
+    pub files: Vec<(String, String)>,
+}
+
 /// How many values are written where most of them are `never`.
 const RARE: usize = 200;
 
 impl Fit {
     /// Writes the script: nodes by their shapes, workloads with what was measured of their pods, and
-    /// everything else by kind.
-    pub fn script(&self, tuning: &Tuning) -> String {
+    /// everything else by kind. If it becomes large its manifests are files in `folder`.
+    pub fn script(&self, tuning: &Tuning, folder: &str) -> FitScript {
+        let whole = self.write(tuning, None);
+        if whole.text.len() <= LARGE {
+            return whole;
+        }
+        self.write(tuning, Some(folder))
+    }
+
+    fn write(&self, tuning: &Tuning, folder: Option<&str>) -> FitScript {
         let mut script = Script {
             clock: self.clock(),
             text: String::from("-- Fitted to a recorded trace.\n"),
             names: BTreeSet::new(),
+            folder: folder.map(str::to_owned),
+            files: BTreeMap::new(),
         };
         let span = duration((self.end - self.start).max(MILLI));
         let from = Timestamp(self.start);
@@ -89,7 +114,10 @@ impl Fit {
                 script.thing(&group);
             }
         }
-        script.text
+        FitScript {
+            text: script.text,
+            files: script.files.into_iter().collect(),
+        }
     }
 
     fn write_shares(&self, tuning: &Tuning, script: &mut Script) {
@@ -144,7 +172,7 @@ impl NodeShape {
         script.line(&format!(
             "SYNTHESIZE NODES {count} NAMED 'node-{number}-{{i}}'"
         ));
-        script.clause("AS", &quoted(&self.shape));
+        script.manifest(&number.to_string(), &self.shape);
         script.clause("AT", &duration(clock.at(first)));
         if let Some(end) = self.end {
             script.clause(
@@ -184,9 +212,36 @@ struct Script {
     clock: Clock,
     text: String,
     names: BTreeSet<String>,
+    /// Where manifests are put that are long.
+    folder: Option<String>,
+    files: BTreeMap<String, String>,
 }
 
 impl Script {
+    /// Writes the manifest of what is called so, or where it is.
+    fn manifest(&mut self, name: &str, manifest: &Value) {
+        let text = manifest.to_string();
+        let Some(folder) = self.folder.as_ref().filter(|_| text.len() > LONG) else {
+            return self.clause("AS", &quote(&text));
+        };
+        let kind = super::text(manifest, "/kind");
+        let words: Vec<String> = format!("{kind}/{name}")
+            .split(|letter: char| !letter.is_ascii_alphanumeric())
+            .filter(|word| !word.is_empty() && *word != "i")
+            .map(str::to_lowercase)
+            .collect();
+        let stem = words.join("-");
+        let mut path = format!("{folder}/{stem}.yaml");
+        let mut number = 1;
+        while self.files.contains_key(&path) {
+            number += 1;
+            path = format!("{folder}/{stem}-{number}.yaml");
+        }
+        self.clause("FROM", &quote(&path));
+        let text = serde_json::to_string_pretty(manifest).unwrap_or(text);
+        self.files.insert(path, text + "\n");
+    }
+
     fn line(&mut self, text: &str) {
         self.text.push_str(text);
         self.text.push('\n');
@@ -288,7 +343,7 @@ impl Script {
         let name = self.name(&own.kind, &own.namespace, &own.name, count);
         let manifest = lean(&own.kind, own.manifest());
         self.line(&format!("SYNTHESIZE \"{}\" {}", own.kind, quote(&name)));
-        self.clause("AS", &quoted(&manifest));
+        self.manifest(&name, &manifest);
         self.clause("AT", &duration(clock.at(own.begin)));
         let is_expiring = own.expires();
         if let Some(end) = own.end.filter(|end| !is_expiring && *end > own.begin) {
@@ -474,7 +529,7 @@ impl Script {
             .name(&group.kind, "*", name, count)
             .replacen('*', first, 1);
         self.line(&format!("SYNTHESIZE \"{}\" {}", group.kind, quote(&name)));
-        self.clause("AS", &quoted(&group.manifest));
+        self.manifest(&name, &group.manifest);
         if count > 1 {
             self.clause("REPLICAS", &count.to_string());
         }

@@ -9,7 +9,7 @@ use crate::workbench::{ask, make, rollout, runtime, violations};
 
 #[test]
 fn a_fitted_script_makes_the_workloads_of_a_trace_again() {
-    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
+    let fitted = runtime().block_on(fit(&rollout(), 3, "like")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let made = run(folder.path(), "a.parquet", &fitted.text, 3).unwrap();
     assert_eq!(violations(&made), Vec::<String>::new());
@@ -26,7 +26,7 @@ fn a_fitted_script_makes_the_workloads_of_a_trace_again() {
 
 #[test]
 fn a_fitted_script_makes_as_much_of_each_kind_and_pods_that_live_as_long() {
-    let fitted = runtime().block_on(fit(&rollout(), 3)).unwrap();
+    let fitted = runtime().block_on(fit(&rollout(), 3, "like")).unwrap();
     let Distance {
         counts,
         startup,
@@ -55,7 +55,7 @@ fn a_fitted_script_makes_as_much_of_each_kind_and_pods_that_live_as_long() {
 }
 
 fn fitted(trace: &Path) -> Fitted {
-    runtime().block_on(fit(trace, 3)).unwrap()
+    runtime().block_on(fit(trace, 3, "like")).unwrap()
 }
 
 /// Fits a script, runs it and asks both traces.
@@ -226,4 +226,38 @@ fn as_few_updates_as_were_seen_break_no_rule() {
     let count = |trace: &Path| ask(trace, sets)[0].parse::<f64>().unwrap();
     assert!(count(&few) < 0.6 * count(&all));
     assert_eq!(violations(&few), Vec::<String>::new());
+}
+
+const LARGE: &str = "
+SYNTHESIZE Deployment 'load/web-NUMBER' AS '{kind: Deployment, apiVersion: apps/v1, spec: {selector: {matchLabels: {app: web}},
+  template: {metadata: {labels: {app: web}, annotations: {note: NOTE}}, spec: {containers: [{name: app, image: app:1}]}}}}' REPLICAS 2;
+";
+
+#[test]
+fn the_manifests_of_a_large_script_are_files_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = String::from(
+        "SYNTHESIZE TIME '1m'; SYNTHESIZE NODES 2 NAMED 'sim-{i}'; SYNTHESIZE MANAGEDFIELDS;\n",
+    );
+    for number in 0..3 {
+        let note = "x".repeat(200_000);
+        let named = LARGE.replace("NUMBER", &number.to_string());
+        script.push_str(&named.replace("NOTE", &note));
+    }
+    let trace = run(folder.path(), "a.parquet", &script, 5).unwrap();
+    let fitted = fitted(&trace);
+    assert!(fitted.text.len() < 10_000, "{}", fitted.text.len());
+    let mut paths: Vec<&str> = Vec::new();
+    for (path, text) in &fitted.files {
+        paths.push(path);
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let expected = [0, 1, 2].map(|number| format!("like/deployment-load-web-{number}.yaml"));
+    assert_eq!(paths, expected);
+    let made = run(folder.path(), "like.parquet", &fitted.text, 3).unwrap();
+    let pods = "SELECT count(DISTINCT uid), min(length(object->'metadata'->'annotations'->>'note'))
+        FROM events WHERE kind = 'Pod'";
+    assert_eq!(ask(&made, pods), ["6 | 200000"]);
 }
