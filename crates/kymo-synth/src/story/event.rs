@@ -7,7 +7,7 @@ use crate::Error;
 use crate::order::{With, WorkloadOrder};
 
 /// Among how many of the youngest objects the one is looked for that an Event is about.
-const LOOK_BACK: usize = 5_000;
+const LOOK_BACK: usize = 1_000;
 
 /// Why there is an Event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -33,7 +33,7 @@ pub use thin::Tally;
 pub(crate) use begin::{filled, is_name};
 pub(crate) use pod::Pod;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use kymo_model::Timestamp;
@@ -117,6 +117,8 @@ pub(crate) struct Story<'a> {
     retries: bool,
     namespaces: BTreeMap<String, namespace::Namespace>,
     volumes: Vec<volume::Volume>,
+    /// Those that a claim can have.
+    free_volumes: BTreeSet<u32>,
     claims: Vec<volume::Claim>,
     /// The claims of `StatefulSets`, by namespace and name.
     claimed: BTreeMap<(String, String), u32>,
@@ -165,6 +167,7 @@ impl<'a> Story<'a> {
             retries: false,
             namespaces: namespace::known(plan),
             volumes: Vec::new(),
+            free_volumes: BTreeSet::new(),
             claims: Vec::new(),
             claimed: BTreeMap::new(),
             daemons: Vec::new(),
@@ -209,6 +212,7 @@ impl<'a> Story<'a> {
         self.waiting = VecDeque::new();
         self.namespaces = BTreeMap::new();
         self.volumes = Vec::new();
+        self.free_volumes = BTreeSet::new();
         self.claims = Vec::new();
         self.claimed = BTreeMap::new();
         self.templates = BTreeMap::new();

@@ -113,16 +113,22 @@ impl Story<'_> {
         (own.plain != NONE).then_some(own.plain)
     }
 
+    /// Returns the name of the namespace that an object is, if it is one that is there.
+    fn namespace_named(&self, plain: u32) -> Option<String> {
+        let found = self.plains.get(plain as usize)?;
+        let own = self.namespaces.get(&*found.name)?;
+        (own.plain == plain).then(|| found.name.to_string())
+    }
+
     /// Deletes an object that nothing owns: a namespace with what is in it.
     pub(super) fn delete_thing(&mut self, plain: u32) -> Result<(), Error> {
-        let mut known = self.namespaces.iter();
-        let Some((name, own)) = known.find(|(_, own)| own.plain == plain) else {
+        let Some(name) = self.namespace_named(plain) else {
             return self.remove(plain);
         };
-        if own.is_leaving {
+        let Some(own) = self.namespaces.get(&name).filter(|own| !own.is_leaving) else {
             return Ok(());
-        }
-        let (name, mut body) = (name.clone(), own.body.clone());
+        };
+        let mut body = own.body.clone();
         if let Some(changed) = self.changed(plain) {
             body = changed;
         }
@@ -181,12 +187,12 @@ impl Story<'_> {
 
     /// A namespace that is deleted goes when nothing is left in it but Events.
     pub(super) fn finalize_namespace(&mut self, plain: u32) -> Result<(), Error> {
-        let mut known = self.namespaces.iter_mut();
-        let Some((name, own)) = known.find(|(_, own)| own.plain == plain) else {
+        let name = self.namespace_named(plain).unwrap_or_default();
+        let Some(own) = self.namespaces.get_mut(&name) else {
             return Ok(());
         };
         own.looks += 1;
-        let (name, looks, mut body) = (name.clone(), own.looks, own.body.clone());
+        let (looks, mut body) = (own.looks, own.body.clone());
         if !self.is_empty(&name) {
             let again = Action::Finalize(plain);
             if looks < LOOKS {

@@ -342,24 +342,18 @@ impl Story<'_> {
             return Ok(());
         }
         let (group, partition) = (own.group_of(own.update), own.partition());
-        let numbered = found.active.iter();
-        let mut pods: Vec<(u32, u32)> = numbered
-            .filter_map(|pod| Some((self.pods.get(*pod as usize)?.ordinal, *pod)))
-            .filter(|(ordinal, _)| *ordinal >= partition)
-            .collect();
-        pods.sort_unstable_by(|one, other| other.cmp(one));
-        for (_, number) in pods {
-            let Some(pod) = self.pods.get(number as usize) else {
-                continue;
-            };
-            if pod.group != group {
-                return self.replace_pod(set, number);
-            }
-            if !pod.is_ready {
-                return Ok(());
-            }
+        let numbers = found.active.iter();
+        let pods = numbers.filter_map(|number| Some((*number, self.pods.get(*number as usize)?)));
+        let pods = pods.filter(|(_, pod)| pod.ordinal >= partition);
+        let old = pods.clone().filter(|(_, pod)| pod.group != group);
+        let Some((number, next)) = old.max_by_key(|(_, pod)| pod.ordinal) else {
+            return Ok(());
+        };
+        let mut above = pods.filter(|(_, pod)| pod.ordinal > next.ordinal);
+        if above.any(|(_, pod)| !pod.is_ready) {
+            return Ok(());
         }
-        Ok(())
+        self.replace_pod(set, number)
     }
 
     /// The controller of a `DaemonSet` deletes pods of an old template: those that are not ready, and

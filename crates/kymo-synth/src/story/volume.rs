@@ -22,8 +22,6 @@ pub(super) struct Volume {
     plain: u32,
     name: String,
     body: Value,
-    /// Whether a claim can have it.
-    is_free: bool,
     /// Whether it goes with its claim.
     is_deleted: bool,
 }
@@ -62,11 +60,12 @@ impl Story<'_> {
             plain,
             name: name.to_owned(),
             body,
-            is_free,
             is_deleted,
         });
         let number = (self.volumes.len() - 1) as u32;
-        if !is_free {
+        if is_free {
+            self.free_volumes.insert(number);
+        } else {
             self.after(OFFER, Action::Offer(number));
         }
         Ok(plain)
@@ -74,9 +73,7 @@ impl Story<'_> {
 
     /// A volume can be had.
     pub(super) fn offer_volume(&mut self, number: u32) -> Result<(), Error> {
-        if let Some(volume) = self.volumes.get_mut(number as usize) {
-            volume.is_free = true;
-        }
+        self.free_volumes.insert(number);
         self.write_volume(number, "Available")
     }
 
@@ -168,22 +165,23 @@ impl Story<'_> {
         if own.is_leaving || own.volume != NONE {
             return Ok(());
         }
-        let fits = self.volumes.iter().enumerate().filter(|(_, volume)| {
-            let is_there = volume.is_free && !self.is_plain_gone(volume.plain);
-            is_there && suits(&own.body, &volume.body)
+        let free = self.free_volumes.iter();
+        let free = free.filter_map(|number| Some((*number, self.volumes.get(*number as usize)?)));
+        let fits = free.filter(|(_, volume)| {
+            !self.is_plain_gone(volume.plain) && suits(&own.body, &volume.body)
         });
-        let size = |(_, volume): &(usize, &Volume)| storage(&volume.body, "/spec/capacity/storage");
+        let size = |(_, volume): &(u32, &Volume)| storage(&volume.body, "/spec/capacity/storage");
         let found = fits.min_by(|one, other| size(one).total_cmp(&size(other)));
-        let place = found.map(|(place, _)| place as u32);
+        let place = found.map(|(place, _)| place);
         let volume = match place {
             Some(volume) => volume,
             None => self.provide_volume(&own)?,
         };
         let reference = self.reference(own.plain);
+        self.free_volumes.remove(&volume);
         let Some(taken) = self.volumes.get_mut(volume as usize) else {
             return Ok(());
         };
-        taken.is_free = false;
         let (name, capacity) = (
             taken.name.clone(),
             taken.body.pointer("/spec/capacity").cloned(),
@@ -253,7 +251,6 @@ impl Story<'_> {
             plain,
             name,
             body,
-            is_free: false,
             is_deleted: true,
         });
         Ok((self.volumes.len() - 1) as u32)
@@ -361,7 +358,10 @@ impl Story<'_> {
             return Ok(());
         }
         self.remove(own.plain)?;
-        self.claimed.retain(|_, known| *known != number);
+        if let Some(plain) = self.plains.get(own.plain as usize) {
+            let key = (plain.namespace.to_string(), plain.name.to_string());
+            self.claimed.remove(&key);
+        }
         if own.volume == NONE {
             return Ok(());
         }
