@@ -231,6 +231,15 @@ impl Batch {
         self.rows
     }
 
+    /// Returns the smallest and the largest seq.
+    pub(super) fn seqs(&self) -> Option<(u64, u64)> {
+        let seqs = self.seq.values().iter().map(|seq| *seq as u64);
+        seqs.fold(None, |bounds, seq| {
+            let (first, last) = bounds.unwrap_or((seq, seq));
+            Some((first.min(seq), last.max(seq)))
+        })
+    }
+
     /// Returns the feed of a row.
     pub(super) fn feed(&self, index: usize) -> u32 {
         self.feed.value(index) as u32

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kymo_model::{Event, EventType, Feed, FeedId, ObjectKey};
@@ -20,7 +20,7 @@ use super::{Row, SegmentError, SegmentOptions};
 #[derive(Debug)]
 pub(super) struct Encoder {
     options: SegmentOptions,
-    feeds: HashMap<FeedId, Feed>,
+    feeds: BTreeMap<FeedId, Feed>,
     row: u64,
     last: Option<Version>,
     firsts: Vec<Version>,
@@ -119,7 +119,7 @@ enum Plan {
 }
 
 impl Encoder {
-    pub(super) fn new(feeds: HashMap<FeedId, Feed>, options: SegmentOptions) -> Self {
+    pub(super) fn new(feeds: BTreeMap<FeedId, Feed>, options: SegmentOptions) -> Self {
         Self {
             options,
             feeds,
@@ -143,11 +143,12 @@ impl Encoder {
         self.firsts.clear();
     }
 
-    /// Encodes the next row.
+    /// Encodes the next row. `is_same` tells whether it is of the object of the row before.
     pub(super) fn encode(
         &mut self,
         row: &Row,
         source: Source<'_>,
+        is_same: bool,
     ) -> Result<Encoded, SegmentError> {
         let number = self.row;
         self.row += 1;
@@ -157,11 +158,11 @@ impl Encoder {
             feed: event.feed.0,
         };
         let resource = &self.feeds.get(&event.feed).ok_or_else(unknown)?.resource;
-        if self.resource != resource.resource {
+        if !is_same && self.resource != resource.resource {
             self.resource.clone_from(&resource.resource);
             self.firsts.clear();
         }
-        let base = self.base(event, &resource.group);
+        let base = self.base(is_same, &resource.group);
         let quick = match source {
             Source::Text => None,
             Source::Kept(kept) => self.stays(number, row, kept, base).map(|(plan, depth)| {
@@ -175,7 +176,7 @@ impl Encoder {
             Source::Filled(filled) => self.fill_in(number, row, filled, base),
         };
         if let Some((encoded, depth)) = quick {
-            self.keep(number, row, &encoded, source, depth)?;
+            self.keep(number, row, &encoded, source, depth, is_same)?;
             return Ok(encoded);
         }
         let body = match source {
@@ -224,7 +225,7 @@ impl Encoder {
                 self.restart();
             }
         }
-        self.keep(number, row, &encoded, source, depth)?;
+        self.keep(number, row, &encoded, source, depth, is_same)?;
         Ok(encoded)
     }
 
@@ -286,13 +287,9 @@ impl Encoder {
         Some((encoded, depth))
     }
 
-    /// Finds the version to which a patch of an event may refer.
-    fn base(&self, event: &Event, group: &str) -> Option<Base> {
-        let is_last = self
-            .last
-            .as_ref()
-            .is_some_and(|last| last.is_there() && last.key == event.key && last.group == group);
-        if is_last {
+    /// Finds the version to which a patch of an event of a group may refer.
+    fn base(&self, is_same: bool, group: &str) -> Option<Base> {
+        if is_same && self.last.as_ref().is_some_and(Version::is_there) {
             return Some(Base::Last);
         }
         let first = self.firsts.iter().position(|first| first.group == group)?;
@@ -431,6 +428,7 @@ impl Encoder {
         encoded: &Encoded,
         source: Source<'_>,
         depth: u32,
+        is_same: bool,
     ) -> Result<(), SegmentError> {
         let feed = self.feeds.get(&row.event.feed);
         let group = &feed
@@ -449,7 +447,7 @@ impl Encoder {
         let is_there = parts.is_some() || kept.is_some() || filled.is_some();
         let mut is_first = is_there;
         match &mut self.last {
-            Some(last) if last.key == row.event.key && last.group == *group => {
+            Some(last) if is_same => {
                 if is_there {
                     is_first = !last.is_there();
                     last.row = number;

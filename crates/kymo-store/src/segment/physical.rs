@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryBuilder, FixedSizeBinaryBuilder, Int32Builder, Int64Builder, ListBuilder,
-    RecordBatch, StringBuilder, StructBuilder, TimestampMillisecondBuilder,
-    TimestampNanosecondBuilder,
+    ArrayBuilder as _, ArrayRef, BinaryBuilder, BooleanBufferBuilder, FixedSizeBinaryBuilder,
+    Int32Builder, Int64Builder, ListArray, RecordBatch, StringBuilder, StructArray,
+    TimestampMillisecondBuilder, TimestampNanosecondBuilder,
 };
+use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use kymo_model::Feed;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -126,7 +127,72 @@ pub(super) fn properties(options: &SegmentOptions) -> Result<WriterProperties, S
     Ok(builder.build())
 }
 
-type OpsBuilder = ListBuilder<StructBuilder>;
+/// Lists of operations being filled.
+#[derive(Debug)]
+struct OpsBuilder {
+    ends: Vec<i32>,
+    is_there: BooleanBufferBuilder,
+    op: StringBuilder,
+    path: StringBuilder,
+    value: StringBuilder,
+    age: Int32Builder,
+}
+
+impl OpsBuilder {
+    fn new() -> Self {
+        Self {
+            ends: vec![0],
+            is_there: BooleanBufferBuilder::new(0),
+            op: StringBuilder::new(),
+            path: StringBuilder::new(),
+            value: StringBuilder::new(),
+            age: Int32Builder::new(),
+        }
+    }
+
+    /// Appends one row's operations; returns their size in bytes.
+    fn push(&mut self, ops: &[Op<'_>]) -> Result<usize, SegmentError> {
+        let mut bytes = 0;
+        for op in ops {
+            let (value, age) = match op.value {
+                OpValue::None => (None, None),
+                OpValue::Json(text) => (Some(text), None),
+                OpValue::Age(age) => (None, Some(age)),
+            };
+            bytes += 24 + op.path.len() + value.map_or(0, str::len);
+            self.op.append_value(edit_name(op.edit));
+            self.path.append_value(op.path);
+            self.value.append_option(value);
+            self.age.append_option(age);
+        }
+        let end = self.age.len();
+        self.ends
+            .push(i32::try_from(end).map_err(|_| SegmentError::TooLarge {
+                what: "a batch of patches",
+                bytes: end as u64,
+                limit: i32::MAX as u64,
+            })?);
+        self.is_there.append(!ops.is_empty());
+        Ok(bytes)
+    }
+
+    fn finish(&mut self) -> Result<ListArray, SegmentError> {
+        let ends = std::mem::replace(&mut self.ends, vec![0]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.op.finish()),
+            Arc::new(self.path.finish()),
+            Arc::new(self.value.finish()),
+            Arc::new(self.age.finish()),
+        ];
+        let items = StructArray::try_new(op_fields(), columns, None)?;
+        Ok(ListArray::try_new(
+            Arc::new(op_item()),
+            OffsetBuffer::new(ends.into()),
+            Arc::new(items),
+            Some(NullBuffer::new(self.is_there.finish())),
+        )?)
+    }
+}
 
 /// The columns being filled.
 #[derive(Debug)]
@@ -167,9 +233,6 @@ pub(super) struct Columns {
 
 impl Columns {
     pub(super) fn new() -> Self {
-        let ops = || {
-            ListBuilder::new(StructBuilder::from_fields(op_fields(), 1024)).with_field(op_item())
-        };
         Self {
             schema: schema(),
             bytes: 0,
@@ -198,8 +261,8 @@ impl Columns {
             base: Int32Builder::new(),
             keyframe: StringBuilder::new(),
             managed: StringBuilder::new(),
-            patch: ops(),
-            managed_patch: ops(),
+            patch: OpsBuilder::new(),
+            managed_patch: OpsBuilder::new(),
             raw: BinaryBuilder::new(),
             event_rv: StringBuilder::new(),
             request: RequestColumns::new(),
@@ -288,8 +351,8 @@ impl Columns {
         self.bytes += self.request.push(row.request.as_ref());
         self.bytes +=
             keyframe.map_or(0, str::len) + managed.map_or(0, str::len) + raw.map_or(0, <[u8]>::len);
-        self.bytes += push_ops(&mut self.patch, patch)?;
-        self.bytes += push_ops(&mut self.managed_patch, managed_patch)?;
+        self.bytes += self.patch.push(patch)?;
+        self.bytes += self.managed_patch.push(managed_patch)?;
         Ok(())
     }
 
@@ -321,48 +384,14 @@ impl Columns {
             Arc::new(self.base.finish()),
             Arc::new(self.keyframe.finish()),
             Arc::new(self.managed.finish()),
-            Arc::new(self.patch.finish()),
-            Arc::new(self.managed_patch.finish()),
+            Arc::new(self.patch.finish()?),
+            Arc::new(self.managed_patch.finish()?),
             Arc::new(self.raw.finish()),
             Arc::new(self.event_rv.finish()),
         ];
         columns.extend(self.request.finish());
         Ok(RecordBatch::try_new(self.schema.clone(), columns)?)
     }
-}
-
-/// Appends one row's operations; returns their size in bytes.
-fn push_ops(list: &mut OpsBuilder, ops: &[Op<'_>]) -> Result<usize, SegmentError> {
-    if ops.is_empty() {
-        list.append_null();
-        return Ok(0);
-    }
-    let mut bytes = 0;
-    let column = |column| move || SegmentError::Column { column };
-    for op in ops {
-        let (value, age) = match op.value {
-            OpValue::None => (None, None),
-            OpValue::Json(text) => (Some(text), None),
-            OpValue::Age(age) => (None, Some(age)),
-        };
-        bytes += 24 + op.path.len() + value.map_or(0, str::len);
-        let item = list.values();
-        item.field_builder::<StringBuilder>(0)
-            .ok_or_else(column("op"))?
-            .append_value(edit_name(op.edit));
-        item.field_builder::<StringBuilder>(1)
-            .ok_or_else(column("path"))?
-            .append_value(op.path);
-        item.field_builder::<StringBuilder>(2)
-            .ok_or_else(column("value"))?
-            .append_option(value);
-        item.field_builder::<Int32Builder>(3)
-            .ok_or_else(column("age"))?
-            .append_option(age);
-        item.append(true);
-    }
-    list.append(true);
-    Ok(bytes)
 }
 
 /// Returns the word of RFC 6902.

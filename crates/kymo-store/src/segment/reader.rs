@@ -13,7 +13,6 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use parquet::file::reader::{ChunkReader, Length};
 
 use super::batch::{Batch, Need};
-use super::chain::Chain;
 use super::checksum::Checked;
 use super::column_digest::{ColumnDigest, ColumnDigests, group_digest, is_digested};
 use super::decode::{Decoder, body_of, row_of};
@@ -443,22 +442,15 @@ impl<R: ChunkReader + 'static> SegmentReader<R> {
         Ok(self.summary(rows, bounds))
     }
 
-    /// Reads a row group and compares it with its digest. Returns the number of its rows, and the
-    /// smallest and the largest seq.
+    /// Reads a row group and compares its columns with their digests; rows are not put together.
+    /// Returns the number of its rows, and the smallest and the largest seq.
     fn verify_group(&self, group: usize) -> Result<(u64, Option<(u64, u64)>), SegmentError> {
         let mut cursor = self.cursor(vec![group], Need::All)?;
         cursor.digest = Some(self.check());
-        let mut chain: Chain<()> = Chain::starting_at(self.first_row(group)?);
         let (mut rows, mut bounds) = (0u64, None);
-        while let Step::Row { .. } = cursor.advance()? {
-            let (number, stored) = cursor.present()?;
-            let feed = self.feed(stored.feed).ok_or(SegmentError::UnknownFeed {
-                row: number,
-                feed: stored.feed,
-            })?;
-            chain.advance(&stored, feed, |_, _| Ok(()))?;
-            rows += 1;
-            bounds = wider(bounds, Some((stored.seq, stored.seq)));
+        while let Some(batch) = cursor.advance_batch()? {
+            rows += batch.rows() as u64;
+            bounds = wider(bounds, batch.seqs());
         }
         Ok((rows, bounds))
     }
@@ -687,6 +679,19 @@ impl<R: ChunkReader + 'static> Cursor<R> {
             self.number = self.reader.info.starts.get(group).copied().unwrap_or(0);
             begins_group = true;
         }
+    }
+
+    /// Goes to the end of the next rows that are read together, and returns these.
+    fn advance_batch(&mut self) -> Result<Option<&Batch>, SegmentError> {
+        if self.advance()? == Step::End {
+            return Ok(None);
+        }
+        if let Some(batch) = &self.batch {
+            let rest = batch.rows().saturating_sub(self.index);
+            self.index += rest;
+            self.number += rest as u64;
+        }
+        Ok(self.batch.as_deref())
     }
 
     /// Returns the present row and its number in the segment.

@@ -1,4 +1,5 @@
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use kymo_model::{Feed, FeedId};
@@ -39,7 +40,7 @@ const BATCH_ROWS: usize = 8192;
 pub struct SegmentWriter<W: Write + Send> {
     parquet: GroupWriter<W>,
     encoder: Encoder,
-    feeds: HashMap<FeedId, Feed>,
+    feeds: BTreeMap<FeedId, Feed>,
     options: SegmentOptions,
     columns: Columns,
     /// Of the columns of each row group.
@@ -62,15 +63,17 @@ struct OwnedKey {
 }
 
 impl OwnedKey {
-    fn as_key(&self) -> RowKey<'_> {
-        RowKey {
+    /// Compares the objects of two rows.
+    fn cmp_object(&self, key: &RowKey<'_>) -> Ordering {
+        let own = RowKey {
             resource: &self.resource,
             namespace: &self.namespace,
             name: &self.name,
             uid: &self.uid,
             group: &self.group,
-            seq: self.seq,
-        }
+            seq: key.seq,
+        };
+        own.cmp(key)
     }
 
     fn set(&mut self, key: RowKey<'_>) {
@@ -98,7 +101,7 @@ impl<W: Write + Send> SegmentWriter<W> {
         feeds: &[(FeedId, Feed)],
         options: SegmentOptions,
     ) -> Result<Self, SegmentError> {
-        let feeds: HashMap<_, _> = feeds.iter().cloned().collect();
+        let feeds: BTreeMap<_, _> = feeds.iter().cloned().collect();
         Ok(Self {
             parquet: GroupWriter::new(ChecksumWriter::new(output), &options)?,
             encoder: Encoder::new(feeds.clone(), options.clone()),
@@ -150,13 +153,16 @@ impl<W: Write + Send> SegmentWriter<W> {
                 feed: row.event.feed.0,
             })?;
         let key = RowKey::of(row, feed);
-        if self.last.as_ref().is_some_and(|last| last.as_key() >= key) {
+        let object = self.last.as_ref().map(|last| last.cmp_object(&key));
+        let is_same = object == Some(Ordering::Equal);
+        let last_seq = self.last.as_ref().map_or(0, |last| last.seq);
+        if object == Some(Ordering::Greater) || (is_same && last_seq >= row.seq) {
             return Err(SegmentError::OutOfOrder {
                 row: self.rows,
                 seq: row.seq,
             });
         }
-        let encoded = self.encoder.encode(row, source)?;
+        let encoded = self.encoder.encode(row, source, is_same)?;
         let stored = encoded.stored(self.rows, row, feed, self.options.ages)?;
         let before = self.columns.bytes();
         self.columns.push(&stored, feed)?;
@@ -166,7 +172,10 @@ impl<W: Write + Send> SegmentWriter<W> {
         self.bounds = Some(self.bounds.map_or((row.seq, row.seq), |(first, last)| {
             (first.min(row.seq), last.max(row.seq))
         }));
-        self.last.get_or_insert_default().set(key);
+        match &mut self.last {
+            Some(last) if is_same => last.seq = row.seq,
+            last => last.get_or_insert_default().set(key),
+        }
         if self.columns.bytes() >= BATCH_BYTES || self.columns.rows() >= BATCH_ROWS {
             let batch = self.columns.finish()?;
             self.parquet.write(&batch)?;
