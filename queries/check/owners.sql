@@ -42,10 +42,11 @@ refs AS (
   FROM (SELECT *, unnest(refs) AS ref FROM firsts)
 ),
 objects AS (
-  SELECT uid, min(kind) AS kind, min(namespace) AS namespace, min(name) AS name, min(created) AS created
+  SELECT uid, min(kind) AS kind, namespace, name, min(created) AS created
   FROM events
   WHERE uid <> ''
-  GROUP BY uid
+  -- The order of a trace: no group has to wait for its end.
+  GROUP BY resource, namespace, name, uid, api_group
 ),
 links AS (
   SELECT DISTINCT uid, owner_uid FROM events WHERE owner_uid <> uid

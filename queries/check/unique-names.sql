@@ -46,7 +46,7 @@ SELECT DISTINCT
       THEN concat('has the name of ', n.other_uid, ', which lives until event ', n.other_last_seq)
     ELSE concat('has the name of ', n.other_uid, ', which was not deleted (event ', n.other_last_seq, ')')
   END AS detail
-FROM neighbours AS n
+FROM (SELECT * FROM neighbours WHERE other_uid IS NOT NULL) AS n
 LEFT JOIN known AS k
   ON k.api_group = n.api_group AND k.resource = n.resource
   AND k.from_ts <= n.other_last_ts AND n.ts <= k.to_ts

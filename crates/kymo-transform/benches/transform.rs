@@ -3,7 +3,8 @@
 //! `cargo bench --workspace --bench transform` runs one script after the other over the shipped
 //! recording of a rollout, repeated, or over the trace that `KYMO_BENCH_TRACE` names, each in a
 //! process of its own, and a few times. `KYMO_BENCH_ONLY=word` leaves out scripts without that
-//! word in their names, `KYMO_BENCH_COPIES=1,10` says how often the input is repeated.
+//! word in their names, `KYMO_BENCH_RUNS=1` runs each once, `KYMO_BENCH_COPIES=1,10` says how often
+//! the input is repeated.
 //!
 //! The loop beside them reads whole objects from Parquet, parses each with `serde_json`, changes it
 //! with `json-patch`, and writes Parquet at zstd 3. Such a loop was measured at nine times what SimKube's
@@ -34,7 +35,7 @@ use kymo_transform::Transform;
 use kymo_transform::language::Script;
 use serde_json::Value;
 
-/// How often each script runs; the fastest counts.
+/// How often each script runs unless `KYMO_BENCH_RUNS` says; the fastest counts.
 const RUNS: usize = 3;
 /// What a loop of `serde_json` and `json-patch` does by SimKube's one command.
 const LOOP_BY_SIMKUBE: f64 = 9.0;
@@ -42,6 +43,8 @@ const LOOP_BY_SIMKUBE: f64 = 9.0;
 const ONE_BY_ELEVEN: f64 = 1265.0 / 134.0;
 
 const ONE_PATCH: &str = r#"[{"op":"add","path":"/metadata/labels","value":{"replay":"yes"}}]"#;
+
+const UPDATE: &str = "UPDATE EVENTS SET object = json_set(object, '/metadata/replay', true)";
 
 const SANITIZE: &str = r#"
 PATCH OBJECTS WITH MERGE '{"metadata":{"managedFields":null}}';
@@ -66,6 +69,7 @@ fn main() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
+    let times = std::env::var("KYMO_BENCH_RUNS").map_or(RUNS, |text| text.parse().unwrap());
     let wanted = std::env::var("KYMO_BENCH_ONLY").unwrap_or_default();
     let copies = std::env::var("KYMO_BENCH_COPIES").unwrap_or_else(|_| "1,10".to_owned());
     let (once, repeats) = input(folder.path());
@@ -92,7 +96,7 @@ fn main() {
                 continue;
             }
             let path = if name == "loop" { &whole } else { &input };
-            let runs: Vec<Vec<f64>> = (0..RUNS)
+            let runs: Vec<Vec<f64>> = (0..times)
                 .map(|_| {
                     let own = std::env::current_exe().unwrap();
                     let done = Command::new(own).arg(&script).arg(path).output().unwrap();
@@ -191,6 +195,16 @@ fn scripts(input: &Path) -> (u64, Vec<(&'static str, String)>) {
             "scale a Deployment by two",
             format!("SCALE Deployment '{place}/{name}' BY 2"),
         ),
+        (
+            "scale a namespace by two",
+            format!("SCALE NAMESPACE '{namespace}' BY 2"),
+        ),
+        (
+            "scale everything by two",
+            "SCALE EVERYTHING BY 2".to_owned(),
+        ),
+        ("repeat twice", "REPEAT 2 TIMES".to_owned()),
+        ("update of every event", UPDATE.to_owned()),
         ("stretch time", "STRETCH TIME BY 0.5".to_owned()),
     ];
     (events, scripts)

@@ -62,6 +62,17 @@ impl Draft {
         }
     }
 
+    /// Returns the row without its body.
+    pub(crate) fn head(&self) -> Self {
+        let mut head = self.clone();
+        head.event.body = None;
+        head.original = None;
+        head.parsed = None;
+        head.kept = None;
+        head.rework = None;
+        head
+    }
+
     /// Puts the body together if that has not been done.
     fn unpack(&mut self) -> Result<(), Error> {
         if let Some(kept) = self.kept.take() {

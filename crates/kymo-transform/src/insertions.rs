@@ -22,7 +22,6 @@ pub(crate) struct Insertions {
     before: Vec<u64>,
     /// By what versions are multiplied.
     widened: BTreeMap<GroupResource, u64>,
-    next: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -116,10 +115,9 @@ impl Insertions {
         self.widened.contains_key(resource)
     }
 
-    /// Returns number and version of the next new row, in the order in which they were given.
-    pub(crate) fn next(&mut self) -> Option<(u64, Option<Rv>)> {
-        let place = self.rows.get(self.next)?;
-        self.next += 1;
+    /// Returns number and version of a new row, by its place in the order in which they were given.
+    pub(crate) fn place(&self, index: usize) -> Option<(u64, Option<Rv>)> {
+        let place = self.rows.get(index)?;
         Some((place.seq, place.version.clone()))
     }
 

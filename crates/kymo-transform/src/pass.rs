@@ -11,6 +11,7 @@ use crate::Error;
 use crate::ahead::{ahead, bytes};
 use crate::draft::Draft;
 use crate::insertions::{Insertions, NewRow};
+use crate::merged::{Coming, KeptRows};
 use crate::preview::Survey;
 use crate::progress::Progress;
 use crate::reissue::Reissue;
@@ -178,41 +179,49 @@ pub(crate) fn reissued_rows(
     reissue: Reissue,
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
-) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
+) -> Result<KeptRows, Error> {
     let drafts = Drafts::new(ahead(trace.kept_rows()?, bytes)?, chain, progress, tally);
     let resources: BTreeMap<FeedId, GroupResource> = trace
         .feeds()
         .iter()
         .map(|(id, feed)| (*id, feed.resource.group_resource()))
         .collect();
-    Ok(drafts.map(move |draft| {
+    Ok(Box::new(drafts.map(move |draft| {
         let mut draft = draft?;
         let resource = resources.get(&draft.event.feed);
         let seq = reissue.place(&mut draft, resource)?;
         draft.into_kept(seq)
-    }))
+    })))
 }
 
-/// Returns the rows of the output, in the order of the input's objects.
-pub(crate) fn output_rows(
+/// Returns the rows of the output that stand as the input's do, in its order. Those that get other
+/// places come by [`coming_rows`].
+pub(crate) fn staying_rows(
     trace: &Trace,
-    chain: Chain,
-    mut insertions: Insertions,
+    chain: &Chain,
+    insertions: Arc<Insertions>,
     progress: Arc<dyn Progress>,
     tally: Arc<Mutex<Tally>>,
-) -> Result<impl Iterator<Item = Result<KeptRow, Error>> + use<>, Error> {
-    let drafts = Drafts::new(ahead(trace.kept_rows()?, bytes)?, chain, progress, tally);
+) -> Result<KeptRows, Error> {
+    let is_elsewhere = elsewhere(trace, chain);
+    let rows = ahead(trace.kept_rows()?, bytes)?;
+    let drafts = Drafts::new(rows, chain.of_staying(), progress, tally);
     let feeds = trace.feeds().clone();
-    Ok(drafts.map(move |draft| {
+    let mut new = 0;
+    let rows = drafts.map(move |draft| {
         let mut draft = draft?;
+        if draft.is_new {
+            let (seq, version) = insertions.place(new).ok_or(Error::Changed)?;
+            new += 1;
+            if is_elsewhere(&draft) {
+                return Ok(None);
+            }
+            draft.set_version(version)?;
+            return draft.into_kept(seq).map(Some);
+        }
         if insertions.is_empty() {
             let seq = draft.source;
-            return draft.into_kept(seq);
-        }
-        if draft.is_new {
-            let (seq, version) = insertions.next().ok_or(Error::Changed)?;
-            draft.set_version(version)?;
-            return draft.into_kept(seq);
+            return draft.into_kept(seq).map(Some);
         }
         let resource: Option<GroupResource> = feeds
             .get(&draft.event.feed)
@@ -224,6 +233,45 @@ pub(crate) fn output_rows(
             draft.set_version(Some(version))?;
         }
         let seq = insertions.moved(draft.source);
-        draft.into_kept(seq)
-    }))
+        draft.into_kept(seq).map(Some)
+    });
+    Ok(Box::new(rows.filter_map(Result::transpose)))
+}
+
+/// Returns the rows of objects that the steps add, in any order; none if they add none.
+pub(crate) fn coming_rows(
+    trace: &Trace,
+    chain: &Chain,
+    insertions: Arc<Insertions>,
+    progress: Arc<dyn Progress>,
+) -> Result<Option<Coming>, Error> {
+    if chain.adds_to().is_empty() {
+        return Ok(None);
+    }
+    let is_elsewhere = elsewhere(trace, chain);
+    let rows = ahead(trace.kept_rows()?, bytes)?;
+    let drafts = Drafts::new(rows, chain.clone(), progress, Arc::default());
+    let new = drafts.filter(|draft| draft.as_ref().map_or(true, |draft| draft.is_new));
+    let rows = new.enumerate().map(move |(index, draft)| {
+        let mut draft = draft?;
+        if !is_elsewhere(&draft) {
+            return Ok(None);
+        }
+        let (seq, version) = insertions.place(index).ok_or(Error::Changed)?;
+        draft.set_version(version)?;
+        draft.into_row(seq).map(Some)
+    });
+    let rows = rows.filter_map(Result::transpose);
+    Ok(Some(Coming::InAnyOrder(Box::new(rows))))
+}
+
+/// Returns what tells whether a row stands somewhere else than the one of which it is made.
+fn elsewhere(trace: &Trace, chain: &Chain) -> impl Fn(&Draft) -> bool + Send + use<> {
+    let plurals = chain.adds_to();
+    let feeds = trace.feeds().iter();
+    let added: BTreeSet<FeedId> = feeds
+        .filter(|(_, feed)| plurals.contains(&feed.resource.resource.as_str()))
+        .map(|(id, _)| *id)
+        .collect();
+    move |draft| draft.is_new && added.contains(&draft.event.feed)
 }

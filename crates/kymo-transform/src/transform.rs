@@ -6,29 +6,23 @@ use kymo_anonymize::{AnonymizationPolicy, Key};
 use kymo_model::GroupResource;
 use kymo_query::Limits;
 use kymo_store::fs::RealFs;
-use kymo_store::segment::{KeptRow, SegmentMeta, SegmentOptions, SegmentSummary};
-use kymo_store::{RevisedTrace, Spool, Trace, write_file};
+use kymo_store::segment::{SegmentMeta, SegmentOptions, SegmentSummary};
+use kymo_store::{RevisedTrace, Trace, write_file};
 use tempfile::TempDir;
 
 use crate::ahead::{ahead, bytes};
 use crate::anonymize::{Before, Order};
 use crate::copy::Watch;
-use crate::insert;
 use crate::insertions::Insertions;
 use crate::language::{Place, Script};
 use crate::lineage::{self, InputName, Origin};
+use crate::merged::{Coming, merged};
 use crate::pass::{self, Tally};
 use crate::plan::{self, Input, Stage, Work};
 use crate::progress::{Progress, Unwatched};
 use crate::reissue::Reissue;
-use crate::sorted::{Sorted, Unordered};
 use crate::step::{Chain, Waiting};
 use crate::{Error, records, synth};
-
-/// Memory for rows that are sorted again, in bytes.
-pub(crate) const SPOOL_BYTES: usize = 96 << 20;
-
-type KeptRows = Box<dyn Iterator<Item = Result<KeptRow, Error>> + Send>;
 
 /// A script to run on a trace.
 ///
@@ -312,34 +306,33 @@ impl Transform {
                 return Ok((summary, tally, filtered));
             }
             let feeds: Arc<BTreeMap<_, _>> = Arc::new(meta.feeds.iter().cloned().collect());
-            let (rows, unordered): (KeptRows, Unordered) = if let Some(whole) = &work.whole {
+            let (staying, coming) = if let Some(whole) = &work.whole {
                 let tally = Arc::clone(&tally);
-                let rows = whole.rows(&trace, Watch { progress, tally })?;
-                let rows = rows.map(|row| row.map(KeptRow::from));
-                (Box::new(rows), whole.unordered())
+                let watch = Watch { progress, tally };
+                let coming = whole.coming(&trace, watch.clone())?;
+                (whole.staying(&trace, watch)?, coming)
             } else if let Some(reissue) = reissue {
                 let tally = Arc::clone(&tally);
                 let rows = pass::reissued_rows(&trace, work.chain, reissue, progress, tally)?;
-                (Box::new(rows), Unordered::Some(&[]))
+                (rows, None)
             } else {
-                let unordered = Unordered::Some(work.chain.renames());
-                let tally = Arc::clone(&tally);
-                let places = insertions.places();
-                let watched = Arc::clone(&tally);
-                let rows = pass::output_rows(&trace, work.chain, insertions, progress, watched)?;
-                match &work.inserted {
-                    Some(inserted) => {
-                        let count = |tally: &mut Tally| tally.new += inserted.new.len() as u64;
-                        count(&mut tally.lock().unwrap_or_else(PoisonError::into_inner));
-                        let more = inserted.rows(places)?;
-                        let rows = insert::merged(rows, more, Arc::clone(&feeds));
-                        (Box::new(rows), unordered)
-                    }
-                    None => (Box::new(rows), unordered),
-                }
+                let (chain, tally) = (&work.chain, Arc::clone(&tally));
+                let new = Arc::new(insertions);
+                let coming = if let Some(inserted) = &work.inserted {
+                    let count = |tally: &mut Tally| tally.new += inserted.new.len() as u64;
+                    count(&mut tally.lock().unwrap_or_else(PoisonError::into_inner));
+                    Some(Coming::InOrder(inserted.rows(new.places())?))
+                } else {
+                    let (new, progress) = (Arc::clone(&new), Arc::clone(&progress));
+                    pass::coming_rows(&trace, chain, new, progress)?
+                };
+                let staying = pass::staying_rows(&trace, chain, new, progress, tally)?;
+                (staying, coming)
             };
-            let spool = Spool::new(&workspace, Arc::clone(&feeds), SPOOL_BYTES);
-            let rows = Sorted::new(rows, unordered, spool, feeds);
+            let rows = match coming {
+                Some(coming) => merged(staying, coming.sorted(&workspace, &feeds)?, feeds),
+                None => staying,
+            };
             let rows = ahead(rows, bytes)?;
             let summary = write_file(
                 Arc::new(RealFs),

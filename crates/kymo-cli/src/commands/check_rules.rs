@@ -32,7 +32,7 @@ pub(crate) struct RuleArgs {
     #[arg(long, value_name = "N", default_value_t = 5)]
     show: usize,
     /// Memory for judging rules to stay under; what does not fit goes to temporary files
-    #[arg(long, value_name = "SIZE", value_parser = argument::size, default_value = "256MiB")]
+    #[arg(long, value_name = "SIZE", value_parser = argument::size, default_value = "128MiB")]
     memory_limit: u64,
 }
 
@@ -76,6 +76,9 @@ impl RuleArgs {
         let failed = |error: kymo_query::Error| CommandError::of_query(&error);
         let limits = Limits {
             memory_bytes: usize::try_from(self.memory_limit).unwrap_or(usize::MAX),
+            // Rules ask in the order of the trace: of several threads, each would have to keep its rows
+            // until those before are read.
+            threads: Some(1),
             ..Limits::default()
         };
         let session = QuerySession::open(&traces, limits).map_err(failed)?;

@@ -271,7 +271,7 @@ fn the_help_of_every_command_is_known() {
           --memory-limit <SIZE>
               Memory for judging rules to stay under; what does not fit goes to temporary files
               
-              [default: 256MiB]
+              [default: 128MiB]
 
       -h, --help
               Print help (see a summary with '-h')

@@ -23,8 +23,9 @@ use self::rows::Replaced;
 pub(crate) use self::statement::Order;
 use self::versions::Ranks;
 use crate::Error;
+use crate::merged::SPOOL_BYTES;
 use crate::progress::{Progress, Unwatched};
-use crate::transform::{SPOOL_BYTES, workspace};
+use crate::transform::workspace;
 
 /// A trace to anonymize.
 ///

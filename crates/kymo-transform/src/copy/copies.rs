@@ -1,16 +1,18 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use kymo_model::{Feed, FeedId, GroupResource, Rv};
-use kymo_store::segment::{Row, SegmentMeta};
+use kymo_model::{EventType, Feed, FeedId, GroupResource, Rv};
+use kymo_store::segment::{KeptRow, Row, SegmentMeta};
 use kymo_store::{LogRecord, PlacedRecord, Trace};
 use serde_json::Value;
 
 use super::backends;
 use super::renaming::Renaming;
-use super::{Rows, Watch, widened};
+use super::{Watch, widened};
 use crate::Error;
+use crate::ahead::{ahead, bytes};
 use crate::draft::Draft;
+use crate::merged::{Coming, KeptRows};
 use crate::scale::backends::Form;
 use crate::scale::{Surplus, get, set};
 
@@ -148,65 +150,125 @@ impl Copies {
         self.widened.contains(&feed.resource.group_resource())
     }
 
-    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
-        let mut rows = trace.rows()?;
-        let mut ready: VecDeque<Row> = VecDeque::new();
-        Ok(Box::new(std::iter::from_fn(move || {
-            while ready.is_empty() {
-                let row = match rows.next()? {
-                    Ok(row) => row,
-                    Err(error) => return Some(Err(error.into())),
+    /// Returns the recorded rows that stay, with their new numbers and versions.
+    pub(crate) fn staying(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<KeptRows, Error> {
+        let rows = ahead(trace.kept_rows()?, bytes)?;
+        let rows = rows.map(move |row| {
+            watch.read()?;
+            let stays = self.stays(row?)?;
+            watch.written(usize::from(stays.is_some()), 0);
+            Ok(stays)
+        });
+        Ok(Box::new(rows.filter_map(Result::transpose)))
+    }
+
+    /// Returns the copies.
+    pub(crate) fn coming(
+        self: Arc<Self>,
+        trace: &Trace,
+        watch: Watch,
+    ) -> Result<Option<Coming>, Error> {
+        if self.renamings.is_empty() {
+            return Ok(None);
+        }
+        let mut rows = ahead(trace.kept_rows()?, bytes)?;
+        let mut ready = Vec::new().into_iter();
+        let coming = std::iter::from_fn(move || {
+            loop {
+                if let Some(row) = ready.next() {
+                    return Some(Ok(row));
+                }
+                let made = match rows.next()? {
+                    Ok(row) => watch.goes_on().and_then(|()| self.copies(row)),
+                    Err(error) => Err(error.into()),
                 };
-                let made = watch.read().and_then(|()| self.row(row));
                 match made {
                     Ok(made) => {
-                        watch.written(made.len(), made.len().saturating_sub(1));
-                        ready.extend(made);
+                        watch.written(made.len(), made.len());
+                        ready = made.into_iter();
                     }
                     Err(error) => return Some(Err(error)),
                 }
             }
-            ready.pop_front().map(Ok)
-        })))
+        });
+        Ok(Some(Coming::InAnyOrder(Box::new(coming))))
     }
 
-    /// Returns what becomes of a row: itself and its copies.
-    fn row(&self, row: Row) -> Result<Vec<Row>, Error> {
-        let room = self.room();
-        let Some(feed) = self.feeds.get(&row.event.feed) else {
-            let seq = row.seq.saturating_mul(room);
-            return Ok(vec![Row { seq, ..row }]);
-        };
-        let widens = self.widens(feed);
-        let number = |mut draft: Draft, copy: u64| -> Result<Row, Error> {
-            if widens
-                && let Some(version) = &draft.event.rv
-                && let Some(wide) = widened(version, room, copy)
-            {
-                draft.set_version(Some(wide))?;
-            }
-            let seq = draft.source.saturating_mul(room).saturating_add(copy);
-            draft.into_row(seq)
-        };
+    /// Returns a row without what leaves; `None` if it leaves itself.
+    fn prepared(&self, row: KeptRow, feed: &Feed) -> Result<Option<Draft>, Error> {
         if let Some(leaving) = &self.leaving
-            && leaving.key(&row.event.key, &feed.resource).is_some()
+            && leaving.key(&row.row.event.key, &feed.resource).is_some()
         {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let mut draft = Draft::new(row);
         if let Some(moves) = &self.moves {
             moves.references(&mut draft)?;
         }
-        let form = Form::of(&feed.resource);
-        if let (Some(form), Some(leaving)) = (form, &self.leaving) {
+        if let (Some(form), Some(leaving)) = (Form::of(&feed.resource), &self.leaving) {
             backends::without(form, leaving, &mut draft)?;
         }
+        Ok(Some(draft))
+    }
+
+    /// Gives a row its number and version: 0 is the recorded one, others are copies.
+    fn number(&self, draft: &mut Draft, feed: &Feed, copy: u64) -> Result<u64, Error> {
+        let room = self.room();
+        if room > 1
+            && self.widens(feed)
+            && let Some(version) = &draft.event.rv
+            && let Some(wide) = widened(version, room, copy)
+        {
+            draft.set_version(Some(wide))?;
+        }
+        Ok(draft.source.saturating_mul(room).saturating_add(copy))
+    }
+
+    /// Returns what becomes of a recorded row; `None` if it leaves.
+    fn stays(&self, row: KeptRow) -> Result<Option<KeptRow>, Error> {
+        let Some(feed) = self.feeds.get(&row.row.event.feed) else {
+            let seq = row.row.seq.saturating_mul(self.room());
+            return Draft::new(row).into_kept(seq).map(Some);
+        };
+        let Some(mut draft) = self.prepared(row, feed)? else {
+            return Ok(None);
+        };
+        if Form::of(&feed.resource) == Some(Form::Endpoints) {
+            backends::add(&self.renamings, &mut draft)?;
+        }
+        if let Some(more) = self.counts.get(&draft.event.key.uid) {
+            count(&mut draft, more)?;
+        }
+        let seq = self.number(&mut draft, feed, 0)?;
+        draft.into_kept(seq).map(Some)
+    }
+
+    /// Returns the copies of a row.
+    fn copies(&self, row: KeptRow) -> Result<Vec<Row>, Error> {
         let mut made = Vec::new();
+        let key = &row.row.event.key;
+        let (Some(feed), Some(first)) =
+            (self.feeds.get(&row.row.event.feed), self.renamings.first())
+        else {
+            return Ok(made);
+        };
+        // Who is not in one copy is in no later one.
+        if first.key(key, &feed.resource).is_none() {
+            return Ok(made);
+        }
+        let is_slice = Form::of(&feed.resource) == Some(Form::Slice);
+        let Some(mut draft) = self.prepared(row, feed)? else {
+            return Ok(made);
+        };
+        if draft.event.event_type != EventType::Unreadable {
+            // Put together and parsed once for all copies.
+            draft.object()?;
+        }
         for (renaming, own) in self.renamings.iter().zip(&self.own_feeds) {
-            // Who is not in one copy is in no later one.
-            let part = match form {
-                Some(Form::Slice) => backends::part(renaming, &draft)?,
-                _ => None,
+            let part = if is_slice {
+                backends::part(renaming, &draft)?
+            } else {
+                None
             };
             let of = part.as_ref().unwrap_or(&draft);
             let Some(mut copy) = renaming.row(of, &feed.resource)? else {
@@ -215,19 +277,8 @@ impl Copies {
             if let Some(feed) = own.get(&copy.event.feed) {
                 copy.event.feed = *feed;
             }
-            made.push(number(copy, renaming.copy)?);
-        }
-        if form == Some(Form::Endpoints) {
-            backends::add(&self.renamings, &mut draft)?;
-        }
-        if let Some(more) = self.counts.get(&draft.event.key.uid) {
-            count(&mut draft, more)?;
-        }
-        if room == 1 {
-            let seq = draft.source;
-            made.push(draft.into_row(seq)?);
-        } else {
-            made.push(number(draft, 0)?);
+            let seq = self.number(&mut copy, feed, renaming.copy)?;
+            made.push(copy.into_row(seq)?);
         }
         Ok(made)
     }

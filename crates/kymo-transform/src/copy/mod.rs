@@ -34,16 +34,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kymo_model::{GroupResource, Rv};
 use kymo_store::Trace;
-use kymo_store::segment::{Row, SegmentMeta};
+use kymo_store::segment::SegmentMeta;
 
 use crate::Error;
 use crate::language::Place;
+use crate::merged::{Coming, KeptRows};
 use crate::pass::Tally;
 use crate::progress::Progress;
-use crate::sorted::Unordered;
-
-/// Rows on their way into the output.
-pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
 
 /// What makes the whole output of a stage.
 #[derive(Clone, Debug)]
@@ -69,21 +66,23 @@ impl Whole {
         }
     }
 
-    /// Returns the rows of the output, resource after resource, those of one in any order.
-    pub(crate) fn rows(&self, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
+    /// Returns the rows that stand in the output as they do in the trace, in its order.
+    pub(crate) fn staying(&self, trace: &Trace, watch: Watch) -> Result<KeptRows, Error> {
         match self {
-            Self::Copies(copies) => Arc::clone(copies).rows(trace, watch),
-            Self::Repeat(repeat) => Arc::clone(repeat).rows(trace, watch),
+            Self::Copies(copies) => Arc::clone(copies).staying(trace, watch),
+            Self::Repeat(_) => repeat::staying(trace, watch),
             Self::Parts(parts) => Arc::clone(parts).rows(trace, watch),
-            Self::Worlds(worlds) => Arc::clone(worlds).rows(trace, watch),
+            Self::Worlds(worlds) => Arc::clone(worlds).staying(trace, watch),
         }
     }
 
-    /// Returns the resources whose rows come in any order.
-    pub(crate) fn unordered(&self) -> Unordered {
+    /// Returns the rows that come to them; none if they are in place already.
+    pub(crate) fn coming(&self, trace: &Trace, watch: Watch) -> Result<Option<Coming>, Error> {
         match self {
-            Self::Parts(_) => Unordered::Some(&[]),
-            _ => Unordered::All,
+            Self::Copies(copies) => Arc::clone(copies).coming(trace, watch),
+            Self::Repeat(repeat) => Arc::clone(repeat).coming(trace, watch).map(Some),
+            Self::Parts(_) => Ok(None),
+            Self::Worlds(worlds) => Arc::clone(worlds).coming(watch).map(Some),
         }
     }
 }
@@ -98,11 +97,18 @@ pub(crate) struct Watch {
 impl Watch {
     /// Counts a row that was read.
     fn read(&self) -> Result<(), Error> {
-        if !self.progress.row() {
-            return Err(Error::Stopped);
-        }
+        self.goes_on()?;
         self.count(|tally| tally.read += 1);
         Ok(())
+    }
+
+    /// Tells of a row that another reading counts. Fails if the work shall end.
+    fn goes_on(&self) -> Result<(), Error> {
+        if self.progress.row() {
+            Ok(())
+        } else {
+            Err(Error::Stopped)
+        }
     }
 
     fn count(&self, count: impl FnOnce(&mut Tally)) {

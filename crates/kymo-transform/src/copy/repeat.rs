@@ -12,9 +12,11 @@ use kymo_store::{LogRecord, PlacedRecord, Trace};
 
 use super::names::{Kinds, Names};
 use super::renaming::Renaming;
-use super::{Order, Rows, Watch};
+use super::{Order, Watch};
 use crate::Error;
+use crate::ahead::{ahead, bytes};
 use crate::draft::Draft;
+use crate::merged::{Coming, KeptRows};
 use crate::rows::{each_batch, numbers};
 use crate::times::{TimeMap, move_times};
 
@@ -255,41 +257,42 @@ impl Repeat {
         placed
     }
 
-    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
+    /// Returns the rows of all times but the first, and what tells that objects have gone.
+    pub(crate) fn coming(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Coming, Error> {
         let mut rows = trace.rows()?;
         let mut ready: VecDeque<Row> = VecDeque::new();
         let mut last: Option<Row> = None;
         let mut is_ended = false;
-        Ok(Box::new(std::iter::from_fn(move || {
-            while ready.is_empty() && !is_ended {
-                let made = match rows.next() {
-                    None => {
-                        is_ended = true;
-                        last.take().map_or(Ok(Vec::new()), |last| self.ends(&last))
+        Ok(Coming::InAnyOrder(Box::new(std::iter::from_fn(
+            move || {
+                while ready.is_empty() && !is_ended {
+                    let made = match rows.next() {
+                        None => {
+                            is_ended = true;
+                            last.take().map_or(Ok(Vec::new()), |last| self.ends(&last))
+                        }
+                        Some(Err(error)) => return Some(Err(error.into())),
+                        Some(Ok(row)) => watch.goes_on().and_then(|()| {
+                            let mut made = match &last {
+                                Some(last) if !is_same(last, &row) => self.ends(last)?,
+                                _ => Vec::new(),
+                            };
+                            made.extend(self.row(&row)?);
+                            last = after(last.take(), &row);
+                            Ok(made)
+                        }),
+                    };
+                    match made {
+                        Ok(made) => {
+                            watch.written(made.len(), made.len());
+                            ready.extend(made);
+                        }
+                        Err(error) => return Some(Err(error)),
                     }
-                    Some(Err(error)) => return Some(Err(error.into())),
-                    Some(Ok(row)) => watch.read().and_then(|()| {
-                        let mut made = match &last {
-                            Some(last) if !is_same(last, &row) => self.ends(last)?,
-                            _ => Vec::new(),
-                        };
-                        made.extend(self.row(&row)?);
-                        last = after(last.take(), &row);
-                        made.push(row);
-                        Ok(made)
-                    }),
-                };
-                match made {
-                    Ok(made) => {
-                        let old = usize::from(!is_ended);
-                        watch.written(made.len(), made.len().saturating_sub(old));
-                        ready.extend(made);
-                    }
-                    Err(error) => return Some(Err(error)),
                 }
-            }
-            ready.pop_front().map(Ok)
-        })))
+                ready.pop_front().map(Ok)
+            },
+        ))))
     }
 
     /// Returns what becomes of a row in all times but the first.
@@ -362,6 +365,16 @@ impl Repeat {
         draft.session = self.session(draft.session, copy);
         draft.into_row(self.seq(row.seq, copy))
     }
+}
+
+/// Returns the rows of the first time, which are as they were.
+pub(crate) fn staying(trace: &Trace, watch: Watch) -> Result<KeptRows, Error> {
+    let rows = ahead(trace.kept_rows()?, bytes)?;
+    Ok(Box::new(rows.map(move |row| {
+        watch.read()?;
+        watch.written(1, 0);
+        Ok(row?)
+    })))
 }
 
 fn is_same(one: &Row, other: &Row) -> bool {

@@ -6,7 +6,6 @@
 
 mod columns;
 mod lives;
-mod merged;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,10 +22,9 @@ use self::lives::Fate;
 use crate::Error;
 use crate::insertions::NewRow;
 use crate::language::Place;
+use crate::merged::KeptRows;
 use crate::plan::Input;
 use crate::rows::{each_batch, numbers, texts};
-
-pub(crate) use merged::merged;
 
 /// Memory for rows before they go to the disk, in bytes.
 const SPOOL_BYTES: usize = 32 << 20;
@@ -148,17 +146,14 @@ pub(crate) async fn insert(order: &Order<'_>, input: &Input) -> Result<Inserted,
 
 impl Inserted {
     /// Returns the rows in the order of a segment, with numbers and versions.
-    pub(crate) fn rows(
-        &self,
-        places: Vec<(u64, Option<Rv>)>,
-    ) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
+    pub(crate) fn rows(&self, places: Vec<(u64, Option<Rv>)>) -> Result<KeptRows, Error> {
         let mut spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = spool.drain()?;
-        Ok(rows.zip(places).map(|(row, (seq, version))| {
+        Ok(Box::new(rows.zip(places).map(|(row, (seq, version))| {
             let mut draft = crate::draft::Draft::new(row?);
             draft.set_version(version)?;
-            draft.into_row(seq)
-        }))
+            draft.into_kept(seq)
+        })))
     }
 }
 

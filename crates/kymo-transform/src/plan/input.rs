@@ -39,4 +39,15 @@ impl Input {
             base: base.to_owned(),
         })
     }
+
+    /// Opens a session for questions whose answers are in the order of the trace. One thread reads the
+    /// rows in that order; of several, each would have to keep its rows until those before are read.
+    pub(crate) fn session_in_order(&self) -> Result<QuerySession, Error> {
+        let source = Arc::new(TraceSource::open(self.trace.path())?);
+        let limits = Limits {
+            threads: Some(1),
+            ..self.limits.clone()
+        };
+        Ok(QuerySession::over(&[("trace".to_owned(), source)], limits)?)
+    }
 }

@@ -8,7 +8,7 @@ use kymo_query::{Answer, QuerySession};
 use roaring::RoaringTreemap;
 use tokio::sync::mpsc;
 
-use super::Selection;
+use super::{Input, Selection};
 use crate::Error;
 use crate::language::{Assignment, Unit};
 use crate::rows::{instants, numbers};
@@ -25,7 +25,7 @@ pub(super) async fn update(
     assignments: &[Assignment],
     selection: &Selection<'_>,
     rows: Arc<RoaringTreemap>,
-    session: &QuerySession,
+    input: &Input,
 ) -> Result<Update, Error> {
     let mut update = Update {
         rows,
@@ -38,10 +38,12 @@ pub(super) async fn update(
     };
     for assignment in assignments {
         if assignment.column == "ts" {
-            update.times = Some(Arc::new(times(assignment, selection, session).await?));
+            update.times = Some(Arc::new(
+                times(assignment, selection, &input.session).await?,
+            ));
         } else {
             update.place = assignment.value.place;
-            let values = objects(assignment, selection, session).await?;
+            let values = objects(assignment, selection, input.session_in_order()?).await?;
             update.objects = Some(Arc::new(Mutex::new(values)));
         }
     }
@@ -121,14 +123,14 @@ async fn times(
 async fn objects(
     assignment: &Assignment,
     selection: &Selection<'_>,
-    session: &QuerySession,
+    session: QuerySession,
 ) -> Result<Values, Error> {
     // The order of rows in a trace.
     let sql = format!(
         "{} ORDER BY resource, namespace, name, uid, api_group, seq",
         sql(assignment, selection)
     );
-    let mut answer = ask(&sql, assignment, session).await?;
+    let mut answer = ask(&sql, assignment, &session).await?;
     match value_type(&answer) {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null => {}
         other => {
@@ -141,6 +143,7 @@ async fn objects(
     let assignment = assignment.clone();
     // Ends when there is no more, or when nobody asks any more.
     tokio::spawn(async move {
+        let _session = session;
         while let Some(batch) = answer.next().await {
             let batch = batch.map_err(|source| misunderstood(&assignment, source));
             if sender.send(batch).await.is_err() {

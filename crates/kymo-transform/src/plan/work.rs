@@ -251,8 +251,7 @@ impl Work {
             }
             Action::Update { assignments, .. } => {
                 if let Some(selection) = selection(&statement.action) {
-                    let update =
-                        update::update(assignments, &selection, rows, &input.session).await?;
+                    let update = update::update(assignments, &selection, rows, input).await?;
                     if update.times.is_some() {
                         self.reorders = Some(statement.place);
                     }

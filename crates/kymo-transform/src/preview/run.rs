@@ -8,6 +8,7 @@ use super::explain::{does, plan};
 use super::{Counted, Difference, Preview, StatementPreview, Survey};
 use crate::anonymize::{Anonymization, Before, Order};
 use crate::copy::{Watch, Whole};
+use crate::merged::Coming;
 use crate::pass::{Drafts, Tally};
 use crate::plan::{Input, Stage};
 use crate::progress::Progress;
@@ -133,8 +134,13 @@ fn counted(
         progress,
         tally: Arc::clone(&tally),
     };
-    for row in whole.rows(trace, watch)? {
+    for row in whole.staying(trace, watch.clone())? {
         row?;
+    }
+    match whole.coming(trace, watch)? {
+        None => {}
+        Some(Coming::InOrder(mut rows)) => rows.try_for_each(|row| row.map(drop))?,
+        Some(Coming::InAnyOrder(mut rows)) => rows.try_for_each(|row| row.map(drop))?,
     }
     let added = tally.lock().unwrap_or_else(PoisonError::into_inner).new;
     let counted = Counted {

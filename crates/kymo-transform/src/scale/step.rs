@@ -22,6 +22,8 @@ pub(crate) struct ScaleStep {
     allowed: Option<Allowed>,
     /// What lists the pods behind a Service, while it is there.
     walk: Walk,
+    /// Whether the bodies of clones are asked for.
+    has_bodies: bool,
 }
 
 impl ScaleStep {
@@ -32,7 +34,13 @@ impl ScaleStep {
             next_report: 0,
             allowed: None,
             walk: Walk::default(),
+            has_bodies: true,
         }
+    }
+
+    /// Lets clones be made without bodies.
+    pub(crate) fn without_bodies(&mut self) {
+        self.has_bodies = false;
     }
 
     pub(crate) fn row(&mut self, draft: Draft, out: &mut Vec<Draft>) -> Result<(), Error> {
@@ -41,7 +49,7 @@ impl ScaleStep {
             None => out.push(draft),
             Some(Role::Pod(pod)) => {
                 if let Some(pod) = fleet.pods.get(*pod) {
-                    copies(pod, draft, out, |clone, _| clone.uid.clone())?;
+                    self.copies(pod, draft, out, |clone, _| clone.uid.clone())?;
                 }
             }
             Some(Role::Claim(ordinal)) => {
@@ -58,7 +66,7 @@ impl ScaleStep {
             }
             Some(Role::Event(pod)) => {
                 if let Some(pod) = fleet.pods.get(*pod) {
-                    copies(pod, draft, out, event_uid)?;
+                    self.copies(pod, draft, out, event_uid)?;
                 }
             }
             Some(Role::Listing(index)) => self.walk.row(&fleet, *index, draft, out),
@@ -83,6 +91,34 @@ impl ScaleStep {
         self.last = None;
         self.allowed = None;
         self.next_report = 0;
+        Ok(())
+    }
+
+    fn copies(
+        &self,
+        pod: &Pod,
+        mut draft: Draft,
+        out: &mut Vec<Draft>,
+        uid: impl Fn(&super::clone::Clone, &str) -> String,
+    ) -> Result<(), Error> {
+        let head;
+        let of = if self.has_bodies {
+            // Put together once for all clones.
+            if !pod.clones.is_empty() {
+                draft.text()?;
+            }
+            &draft
+        } else {
+            head = draft.head();
+            &head
+        };
+        for clone in &pod.clones {
+            let uid = uid(clone, &draft.event.key.uid);
+            out.push(clone.row(of, uid)?);
+        }
+        if pod.stays {
+            out.push(draft);
+        }
         Ok(())
     }
 
@@ -114,22 +150,6 @@ impl ScaleStep {
         }
         Ok(())
     }
-}
-
-fn copies(
-    pod: &Pod,
-    draft: Draft,
-    out: &mut Vec<Draft>,
-    uid: impl Fn(&super::clone::Clone, &str) -> String,
-) -> Result<(), Error> {
-    for clone in &pod.clones {
-        let uid = uid(clone, &draft.event.key.uid);
-        out.push(clone.row(&draft, uid)?);
-    }
-    if pod.stays {
-        out.push(draft);
-    }
-    Ok(())
 }
 
 impl Fleet {

@@ -101,6 +101,18 @@ impl Chain {
         filters.flatten().copied().collect()
     }
 
+    /// Returns what is done to rows that stay where they are. The rows that come to them have no
+    /// bodies then.
+    pub(crate) fn of_staying(&self) -> Self {
+        let mut staying = self.clone();
+        for step in &mut staying.steps {
+            if let Step::Scale(scale) = step {
+                scale.without_bodies();
+            }
+        }
+        staying
+    }
+
     /// Returns what is done to rows without bodies: objects are left as they are.
     pub(crate) fn of_heads(&self) -> Self {
         let mut heads = self.clone();
@@ -112,11 +124,10 @@ impl Chain {
         heads
     }
 
-    /// Returns the plurals of resources whose rows may leave under other names than they came, so
-    /// that they must be sorted again.
-    pub(crate) fn renames(&self) -> &'static [&'static str] {
-        let renames = self.steps.iter().any(|step| matches!(step, Step::Scale(_)));
-        if renames {
+    /// Returns the plurals of resources of which it may add objects, so that their rows have to be
+    /// sorted.
+    pub(crate) fn adds_to(&self) -> &'static [&'static str] {
+        if self.steps.iter().any(|step| matches!(step, Step::Scale(_))) {
             &[
                 "endpointslices",
                 "events",

@@ -9,8 +9,9 @@ use roaring::RoaringTreemap;
 use super::Two;
 use super::records::whole_stretch;
 use crate::Error;
-use crate::copy::{Order, Rows, Watch};
+use crate::copy::{Order, Watch};
 use crate::language::Place;
+use crate::merged::KeptRows;
 use crate::plan::Input;
 use crate::rows::{each_batch, numbers};
 
@@ -126,7 +127,7 @@ impl Parts {
         meta.records.sort_by_key(|placed| placed.seq);
     }
 
-    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
+    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<KeptRows, Error> {
         let mut two = Two::of(trace, &self.other)?;
         let mut common = 0;
         // The object of the last row, while it is there.
@@ -137,7 +138,7 @@ impl Parts {
                 return None;
             }
             let made = self.next(&mut two, &mut common, &watch);
-            let made = made.map(|row| row.map(|row| known(row, &mut present)));
+            let made = made.map(|row| row.map(|row| known(row, &mut present).into()));
             is_ended = !matches!(made, Ok(Some(_)));
             made.transpose()
         })))

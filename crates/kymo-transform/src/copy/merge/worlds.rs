@@ -3,19 +3,21 @@ use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId, GroupResource, Rv, Timestamp};
 use kymo_query::QuerySession;
-use kymo_store::segment::{Row, SegmentMeta};
+use kymo_store::segment::{KeptRow, SegmentMeta};
 use kymo_store::{SessionInfo, Trace};
 
 use super::collisions::{prefixed, refuse_collisions, shared};
+use super::later;
 use super::order::{Steps, interleaved, times};
-use super::{Two, later};
 use crate::Error;
+use crate::ahead::{ahead, bytes};
 use crate::copy::addresses::Addresses;
 use crate::copy::names::{Kinds, Names};
 use crate::copy::renaming::{LEASES_OF_NODES, Renaming};
-use crate::copy::{Order, Rows, Watch};
+use crate::copy::{Order, Watch};
 use crate::draft::Draft;
 use crate::language::Place;
+use crate::merged::{Coming, KeptRows};
 use crate::plan::Input;
 use crate::times::{TimeMap, move_times};
 
@@ -131,63 +133,52 @@ impl Worlds {
         session.saturating_add(self.first_session)
     }
 
-    pub(crate) fn rows(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<Rows, Error> {
-        let mut two = Two::of(trace, &self.other)?;
-        Ok(Box::new(std::iter::from_fn(move || {
-            loop {
-                let is_ours = match (two.ours.peek(), two.theirs.peek()) {
-                    (None, None) => return None,
-                    (Some(Ok(one)), Some(Ok(other))) => {
-                        let other = self.their_feeds.get(&other.event.feed);
-                        self.plural(Some(&one.event.feed)) <= self.plural(other)
-                    }
-                    (one, _) => one.is_some() && !matches!(two.theirs.peek(), Some(Err(_))),
-                };
-                let next = if is_ours {
-                    two.ours.next()
-                } else {
-                    two.theirs.next()
-                };
-                let made = match next? {
-                    Ok(row) => watch.read().and_then(|()| {
-                        if is_ours {
-                            self.our_row(row).map(Some)
-                        } else {
-                            self.their_row(row)
-                        }
-                    }),
-                    Err(error) => Err(error.into()),
-                };
-                match made {
-                    Ok(None) => {}
-                    Ok(Some(row)) => {
-                        watch.written(1, usize::from(!is_ours));
-                        return Some(Ok(row));
-                    }
-                    Err(error) => return Some(Err(error)),
-                }
-            }
+    pub(crate) fn staying(self: Arc<Self>, trace: &Trace, watch: Watch) -> Result<KeptRows, Error> {
+        let rows = ahead(trace.kept_rows()?, bytes)?;
+        Ok(Box::new(rows.map(move |row| {
+            watch.read()?;
+            let row = row?;
+            let seq = self.ours.moved(row.row.seq);
+            let mut draft = Draft::new(row);
+            self.reissue(&mut draft, seq)?;
+            watch.written(1, 0);
+            draft.into_kept(seq)
         })))
     }
 
-    fn plural(&self, feed: Option<&FeedId>) -> &str {
-        let feed = feed.and_then(|feed| self.feeds.get(feed));
-        feed.map_or("", |feed| feed.resource.resource.as_str())
+    /// Returns the rows of the other trace. Under their own names they are in order.
+    pub(crate) fn coming(self: Arc<Self>, watch: Watch) -> Result<Coming, Error> {
+        let is_in_order = self.renaming.is_none();
+        let rows = ahead(self.other.kept_rows()?, bytes)?;
+        let rows = rows.filter_map(move |row| {
+            let draft = watch
+                .read()
+                .and_then(|()| Ok(row?))
+                .and_then(|row| self.their_row(row))
+                .transpose()?;
+            watch.written(1, 1);
+            Some(draft)
+        });
+        Ok(if is_in_order {
+            Coming::InOrder(Box::new(rows.map(|row| {
+                let (draft, seq) = row?;
+                draft.into_kept(seq)
+            })))
+        } else {
+            Coming::InAnyOrder(Box::new(rows.map(|row| {
+                let (draft, seq) = row?;
+                draft.into_row(seq)
+            })))
+        })
     }
 
-    fn our_row(&self, row: Row) -> Result<Row, Error> {
-        let seq = self.ours.moved(row.seq);
+    /// Returns what becomes of a row of the other trace, and its number; `None` if it is left out.
+    fn their_row(&self, row: KeptRow) -> Result<Option<(Draft, u64)>, Error> {
         let mut draft = Draft::new(row);
-        self.reissue(&mut draft, seq)?;
-        draft.into_row(seq)
-    }
-
-    fn their_row(&self, row: Row) -> Result<Option<Row>, Error> {
-        let seq = self.theirs.moved(row.seq);
-        let session = self.session(row.session);
-        let feed = self.other.feeds().get(&row.event.feed);
-        let new_feed = self.their_feeds.get(&row.event.feed).copied();
-        let mut draft = Draft::new(row);
+        let seq = self.theirs.moved(draft.source);
+        let session = self.session(draft.session);
+        let feed = self.other.feeds().get(&draft.event.feed);
+        let new_feed = self.their_feeds.get(&draft.event.feed).copied();
         if let (Some(renaming), Some(feed)) = (&self.renaming, feed) {
             let key = &draft.event.key;
             let of_the_cluster = (feed.resource.resource.clone(), key.name.clone());
@@ -205,7 +196,7 @@ impl Worlds {
         draft.session = session;
         draft.event.feed = new_feed.unwrap_or(draft.event.feed);
         self.reissue(&mut draft, seq)?;
-        draft.into_row(seq).map(Some)
+        Ok(Some((draft, seq)))
     }
 
     fn move_times(&self, draft: &mut Draft) -> Result<(), Error> {
