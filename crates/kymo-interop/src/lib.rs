@@ -31,7 +31,6 @@ mod metered;
 mod naming;
 mod simkube;
 mod sorting;
-mod spool;
 mod vault;
 mod watch;
 mod workload_csv;

@@ -5,11 +5,11 @@ use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 use std::vec;
 
+use kymo_store::{Aside, Recalled};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Error;
-use crate::spool::{Spool, Unspool};
 
 /// Records that are sorted in memory.
 const RUN: usize = 1 << 16;
@@ -21,7 +21,7 @@ pub(crate) struct Sorting<T> {
     folder: PathBuf,
     run: Vec<T>,
     run_length: usize,
-    runs: Vec<Unspool>,
+    runs: Vec<Recalled>,
 }
 
 /// Gives records from the least to the greatest.
@@ -29,7 +29,7 @@ pub(crate) struct Sorted<T> {
     /// The next record of each source.
     heads: BinaryHeap<Reverse<(T, usize)>>,
     /// Runs on the disk.
-    runs: Vec<Unspool>,
+    runs: Vec<Recalled>,
     /// The run that never left memory; its number is that behind the last of `runs`.
     run: vec::IntoIter<T>,
 }
@@ -56,19 +56,19 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorting<T> {
             return Ok(());
         }
         self.run.sort_unstable();
-        let mut spool = Spool::create(&self.folder)?;
+        let mut aside = Aside::create(&self.folder)?;
         for record in self.run.drain(..) {
-            spool.put(&record)?;
+            aside.put(&record)?;
         }
-        self.runs.push(spool.rewind()?);
+        self.runs.push(aside.recall()?);
         if self.runs.len() >= RUNS {
             let runs = std::mem::take(&mut self.runs);
             let mut merged = Sorted::new(runs, Vec::<T>::new())?;
-            let mut spool = Spool::create(&self.folder)?;
+            let mut aside = Aside::create(&self.folder)?;
             while let Some(record) = merged.next()? {
-                spool.put(&record)?;
+                aside.put(&record)?;
             }
-            self.runs.push(spool.rewind()?);
+            self.runs.push(aside.recall()?);
         }
         Ok(())
     }
@@ -81,7 +81,7 @@ impl<T: Ord + Serialize + DeserializeOwned> Sorting<T> {
 }
 
 impl<T: Ord + DeserializeOwned> Sorted<T> {
-    fn new(runs: Vec<Unspool>, run: Vec<T>) -> Result<Self, Error> {
+    fn new(runs: Vec<Recalled>, run: Vec<T>) -> Result<Self, Error> {
         let mut this = Self {
             heads: BinaryHeap::new(),
             runs,

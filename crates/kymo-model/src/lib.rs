@@ -37,6 +37,6 @@ pub use quantity::{QuantityError, parse_quantity};
 pub use request::Request;
 pub use resource::{Feed, GroupResource, ResourceType, Scope};
 pub use rv::Rv;
-pub use selector::{LabelSelector, SelectorError};
+pub use selector::{LabelSelector, SelectorError, UnknownOperator};
 pub use time::{Clock, ClockStep, ManualClock, SessionClock, SystemClock, TimeError, Timestamp};
 pub use watch_line::{LineError, WatchLine, WatchStatus};

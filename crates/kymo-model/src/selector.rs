@@ -1,5 +1,7 @@
+use std::fmt;
 use std::str::FromStr;
 
+use serde_json::Value;
 use thiserror::Error;
 
 /// A text that is no label selector.
@@ -13,6 +15,11 @@ pub struct SelectorError {
     /// Where, counted from 0.
     pub position: usize,
 }
+
+/// A selector of an object has an operator that is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{0}` is no operator of a selector")]
+pub struct UnknownOperator(pub String);
 
 /// A label selector, such as `app=web,tier in (a,b),!canary`.
 ///
@@ -40,6 +47,50 @@ enum Operator {
 }
 
 impl LabelSelector {
+    /// Reads a selector as objects have it: `matchLabels` and `matchExpressions`. What it says in
+    /// another form than the API has is left out.
+    ///
+    /// The terms of a node affinity have this form too, and `Gt` and `Lt` besides. Source:
+    /// `LabelSelector` of meta/v1 and `NodeSelectorTerm` of core/v1.
+    ///
+    /// # Errors
+    ///
+    /// An operator that is not known.
+    pub fn of_object(selector: &Value) -> Result<Self, UnknownOperator> {
+        let labels = selector.get("matchLabels").and_then(Value::as_object);
+        let mut requirements: Vec<Requirement> = labels
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| Requirement {
+                key: key.clone(),
+                operator: Operator::In(vec![value.as_str().unwrap_or_default().to_owned()]),
+            })
+            .collect();
+        let expressions = selector.get("matchExpressions").and_then(Value::as_array);
+        for expression in expressions.into_iter().flatten() {
+            let text = |field: &str| expression.get(field).and_then(Value::as_str);
+            let values = expression.get("values").and_then(Value::as_array);
+            let values = values.into_iter().flatten().filter_map(Value::as_str);
+            let values: Vec<String> = values.map(str::to_owned).collect();
+            let number = || values.first().and_then(|value| value.parse().ok());
+            let operator = match text("operator").unwrap_or_default() {
+                "In" => Operator::In(values),
+                "NotIn" => Operator::NotIn(values),
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                // Nothing is greater or less than what is no number.
+                "Gt" => number().map_or(Operator::In(Vec::new()), Operator::GreaterThan),
+                "Lt" => number().map_or(Operator::In(Vec::new()), Operator::LessThan),
+                other => return Err(UnknownOperator(other.to_owned())),
+            };
+            requirements.push(Requirement {
+                key: text("key").unwrap_or_default().to_owned(),
+                operator,
+            });
+        }
+        Ok(Self { requirements })
+    }
+
     /// Tells whether labels match; `label` finds the value of a key.
     ///
     /// `!=` and `notin` also match labels without the key.
@@ -59,6 +110,29 @@ impl LabelSelector {
                 Operator::LessThan(bound) => number().is_some_and(|number| number < *bound),
             }
         })
+    }
+}
+
+/// Writes it as one would on a command line.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, Requirement { key, operator }) in self.requirements.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match operator {
+                Operator::In(values) => match values.as_slice() {
+                    [value] => write!(f, "{key}={value}")?,
+                    values => write!(f, "{key} in ({})", values.join(","))?,
+                },
+                Operator::NotIn(values) => write!(f, "{key} notin ({})", values.join(","))?,
+                Operator::Exists => f.write_str(key)?,
+                Operator::DoesNotExist => write!(f, "!{key}")?,
+                Operator::GreaterThan(bound) => write!(f, "{key}>{bound}")?,
+                Operator::LessThan(bound) => write!(f, "{key}<{bound}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -245,6 +319,8 @@ fn is_subdomain(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     const LABELS: [(&str, &str); 4] = [
@@ -304,6 +380,32 @@ mod tests {
         ] {
             assert!(!matches(selector), "{selector}");
         }
+    }
+
+    #[test]
+    fn selectors_of_objects_are_written_as_texts() {
+        let selector = json!({
+            "matchLabels": {"app": "web"},
+            "matchExpressions": [
+                {"key": "tier", "operator": "In", "values": ["a", "b"]},
+                {"key": "env", "operator": "NotIn", "values": ["test"]},
+                {"key": "team", "operator": "Exists"},
+                {"key": "old", "operator": "DoesNotExist"},
+                {"key": "rank", "operator": "Gt", "values": ["6"]},
+                {"key": "rank", "operator": "Lt", "values": ["8"]},
+            ],
+        });
+        let read = LabelSelector::of_object(&selector).unwrap();
+        let text = "app=web,tier in (a,b),env notin (test),team,!old,rank>6,rank<8";
+        assert_eq!(read.to_string(), text);
+        assert_eq!(text.parse::<LabelSelector>().unwrap().to_string(), text);
+        assert_eq!(
+            LabelSelector::of_object(&json!({})),
+            Ok(LabelSelector::default())
+        );
+        let unknown = json!({"matchExpressions": [{"key": "a", "operator": "Like"}]});
+        let error = LabelSelector::of_object(&unknown).unwrap_err();
+        assert_eq!(error.to_string(), "`Like` is no operator of a selector");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! A sealed trace can also be a single `.parquet` file. One [`Writer`] writes; any number of
 //! [`Trace`]s read at the same time, without a lock.
 
+mod aside;
 mod check;
 mod contents;
 mod coverage;
@@ -35,6 +36,7 @@ mod survey;
 mod trace;
 mod writer;
 
+pub use aside::{Aside, Recalled};
 pub use check::{CheckReport, Finding, Severity, check, check_with};
 pub use error::{Error, Format};
 pub use maintenance::{Maintenance, Work};

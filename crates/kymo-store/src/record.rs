@@ -170,7 +170,7 @@ pub struct Committed {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Event")]
-struct EventBody {
+pub(crate) struct EventBody {
     feed: FeedId,
     ts: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]

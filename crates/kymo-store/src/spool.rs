@@ -2,27 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId};
 
-use crate::contents::open_segment_file;
+use crate::aside::{Aside, Recalled};
 use crate::error::Error;
-use crate::fs::{Filesystem, Output, RealFs};
 use crate::maintenance::{Merge, RowSource, key_of};
-use crate::segment::{Row, SegmentMeta, SegmentOptions, SegmentWriter};
+use crate::segment::Row;
 
 /// What a row takes beside its body, about.
 const ROW_BYTES: usize = 256;
 
-/// How many runs are merged into a larger one. Each that is open holds pages of its columns, so they
-/// must not become many, whatever the number of rows.
-const FAN_IN: usize = 8;
+/// How many runs are merged into a larger one. Each that is open holds a window of its stream and two
+/// buffers, less than a megabyte, so they must not become many, whatever the number of rows.
+const FAN_IN: usize = 32;
 
-/// Sorts rows in bounded memory: what does not fit goes to the disk in sorted runs, compressed as
-/// segments are.
+/// Sorts rows in bounded memory: what does not fit goes to the disk in sorted runs.
+///
+/// A run is a stream of rows and not a segment: neighbours in it are versions of one object, which
+/// zstd makes almost as small as patches are, without reading a document or finding a patch.
 pub struct Spool {
     directory: PathBuf,
     feeds: Arc<BTreeMap<FeedId, Feed>>,
@@ -30,13 +30,12 @@ pub struct Spool {
     rows: Vec<Row>,
     bytes: usize,
     /// By how often their rows were merged; fewer than [`FAN_IN`] of each.
-    runs: Vec<Vec<PathBuf>>,
-    next_run: u64,
+    runs: Vec<Vec<Recalled>>,
 }
 
 impl Spool {
-    /// Makes an empty spool that holds about `memory` bytes of rows; its files are made in
-    /// `directory`, which must exist, and removed as the rows are read.
+    /// Makes an empty spool that holds about `memory` bytes of rows; its files, which have no names,
+    /// are in `directory`, which must exist.
     pub fn new(directory: &Path, feeds: Arc<BTreeMap<FeedId, Feed>>, memory: usize) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -45,11 +44,10 @@ impl Spool {
             rows: Vec::new(),
             bytes: 0,
             runs: Vec::new(),
-            next_run: 0,
         }
     }
 
-    /// Takes a row. Its feed must be known, and no two rows may have the same key.
+    /// Takes a row. No two rows may have the same key.
     pub fn push(&mut self, row: Row) -> Result<(), Error> {
         self.bytes += ROW_BYTES + row.event.body.as_ref().map_or(0, |body| body.len());
         self.rows.push(row);
@@ -68,10 +66,14 @@ impl Spool {
     pub fn drain(
         &mut self,
     ) -> Result<impl Iterator<Item = Result<Row, Error>> + Send + use<>, Error> {
+        if !self.runs.is_empty() && !self.rows.is_empty() {
+            // What is left need not lie in memory while everything is read.
+            self.write_run()?;
+        }
         self.sort();
         self.bytes = 0;
-        let runs = std::mem::take(&mut self.runs).into_iter().flatten();
-        let mut sources = open_runs(runs.collect())?;
+        let runs = std::mem::take(&mut self.runs);
+        let mut sources: Vec<RowSource> = runs.into_iter().flatten().map(rows_of).collect();
         let rest = std::mem::take(&mut self.rows);
         sources.push(Box::new(rest.into_iter().map(Ok)));
         Ok(Merge::new(sources, self.feeds.clone(), false))
@@ -99,57 +101,25 @@ impl Spool {
             if runs.len() < FAN_IN {
                 break;
             }
-            let sources = open_runs(std::mem::take(runs))?;
+            let sources = std::mem::take(runs).into_iter().map(rows_of).collect();
             run = self.write(Merge::new(sources, self.feeds.clone(), false))?;
         }
         Ok(())
     }
 
     /// Writes rows that are in order into a file of their own.
-    fn write(&mut self, rows: impl Iterator<Item = Result<Row, Error>>) -> Result<PathBuf, Error> {
-        let path = self
-            .directory
-            .join(format!("run-{:06}.parquet", self.next_run));
-        self.next_run += 1;
-        let file = RealFs.create(&path).map_err(Error::io("create", &path))?;
-        let mut output = Output::new(file);
-        let options = SegmentOptions {
-            zstd_level: 1,
-            verify_patches: false,
-            ..SegmentOptions::default()
-        };
-        let feeds: Vec<(FeedId, Feed)> = self
-            .feeds
-            .iter()
-            .map(|(id, feed)| (*id, feed.clone()))
-            .collect();
-        let mut writer =
-            SegmentWriter::new(&mut output, &feeds, options).map_err(Error::segment(&path))?;
+    fn write(&self, rows: impl Iterator<Item = Result<Row, Error>>) -> Result<Recalled, Error> {
+        let mut run = Aside::create(&self.directory)?;
         for row in rows {
-            writer.push(&row?).map_err(Error::segment(&path))?;
+            run.put(&row?)?;
         }
-        let meta = SegmentMeta {
-            feeds,
-            ..SegmentMeta::default()
-        };
-        writer.finish(&meta).map_err(Error::segment(&path))?;
-        output.flush().map_err(Error::io("write", &path))?;
-        Ok(path)
+        run.recall()
     }
 }
 
-/// Opens runs to be read side by side. Their names are gone then.
-fn open_runs(runs: Vec<PathBuf>) -> Result<Vec<RowSource>, Error> {
-    let (fs, count) = (RealFs, runs.len());
-    let open = |path: PathBuf| {
-        let reader = open_segment_file(&fs, &path)?;
-        // The open file is enough; without a name nothing is left behind.
-        fs.remove(&path).map_err(Error::io("remove", &path))?;
-        let rows = reader.rows_beside(count).map_err(Error::segment(&path))?;
-        let rows = rows.map(move |row| row.map_err(Error::segment(&path)));
-        Ok(Box::new(rows) as RowSource)
-    };
-    runs.into_iter().map(open).collect()
+/// Reads the rows of a run.
+fn rows_of(mut run: Recalled) -> RowSource {
+    Box::new(std::iter::from_fn(move || run.next().transpose()))
 }
 
 impl fmt::Debug for Spool {
@@ -162,19 +132,10 @@ impl fmt::Debug for Spool {
     }
 }
 
-impl Drop for Spool {
-    fn drop(&mut self) {
-        for run in self.runs.iter().flatten() {
-            // Left for whoever removes the directory.
-            drop(RealFs.remove(run));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use kymo_model::{
-        Certainty, Event, EventType, FeedId, ObjectKey, ResourceType, Scope, Timestamp,
+        Certainty, Event, EventType, FeedId, ObjectKey, Request, ResourceType, Rv, Scope, Timestamp,
     };
 
     use super::*;
@@ -199,13 +160,18 @@ mod tests {
         let body = format!(
             r#"{{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{name}","uid":"u-{name}"}},"n":{seq}}}"#
         );
+        let request = Request {
+            verb: "patch".to_owned(),
+            groups: vec!["system:nodes".to_owned()],
+            ..Request::default()
+        };
         Row {
             seq,
             session: 1,
             event: Event {
                 feed: FeedId(0),
                 ts: Timestamp(seq as i64),
-                not_before: None,
+                not_before: (seq % 3 == 0).then_some(Timestamp(seq as i64 - 1)),
                 event_type: EventType::Modified,
                 certainty: Certainty::Seen,
                 epoch: 0,
@@ -214,9 +180,9 @@ mod tests {
                     name: name.to_owned(),
                     uid: format!("u-{name}"),
                 },
-                rv: None,
-                body: Some(Arc::from(body.into_bytes())),
-                request: None,
+                rv: (seq % 4 != 0).then(|| Rv::new(seq.to_string())),
+                body: (seq % 5 != 0).then(|| Arc::from(body.into_bytes())),
+                request: (seq % 7 == 0).then(|| Arc::new(request)),
             },
         }
     }
@@ -228,13 +194,13 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let feeds = pods();
             let mut spool = Spool::new(directory.path(), feeds.clone(), memory);
-            let mut rows: Vec<Row> = (0..100)
+            let mut rows: Vec<Row> = (0..1_500)
                 .map(|seq| row(seq, &format!("pod-{}", (seq * 37) % 23)))
                 .collect();
             for row in &rows {
                 spool.push(row.clone()).unwrap();
-                let runs = directory.path().read_dir().unwrap().count();
-                assert!(runs < 3 * FAN_IN, "{runs} runs");
+                let runs = spool.runs.iter().flatten().count();
+                assert!(runs < 2 * FAN_IN, "{runs} runs");
             }
             let found: Vec<Row> = spool.drain().unwrap().map(Result::unwrap).collect();
             let feed = &feeds[&FeedId(0)];

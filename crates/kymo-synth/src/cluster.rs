@@ -4,18 +4,18 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kymo_model::{LabelSelector, parse_quantity, pod_requests};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::order::Placement;
 
 /// Quantities are counted in thousandths.
 const MILLIS: f64 = 1000.0;
 
-/// What a pod needs of its node.
+/// What a pod needs of its node, in the terms of one [`Cluster`].
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Needs {
+pub struct Needs {
     requests: Vec<(usize, i64)>,
-    selectors: Vec<LabelSelector>,
+    selector: LabelSelector,
     /// One of these must match; none where it is empty.
     affinity: Vec<LabelSelector>,
     tolerations: Vec<Toleration>,
@@ -46,9 +46,10 @@ struct Machine {
     is_open: bool,
 }
 
-/// All nodes.
+/// All nodes, as far as the scheduler looks at them: allocatable resources, labels, taints, and what
+/// the pods on them request.
 #[derive(Debug, Default)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     resources: Vec<String>,
     machines: Vec<Machine>,
     /// The open nodes by their number of pods.
@@ -58,8 +59,39 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Adds a node, not open yet; returns its number.
-    pub(crate) fn add(&mut self, node: &Value) -> Result<u32, String> {
+    /// Adds a node, not open for pods yet; returns its number.
+    ///
+    /// # Errors
+    ///
+    /// Says what of the node cannot be read.
+    pub fn add(&mut self, node: &Value) -> Result<u32, String> {
+        let machine = self.machine(node)?;
+        let number = u32::try_from(self.machines.len()).map_err(|_| "too many nodes")?;
+        self.machines.push(machine);
+        Ok(number)
+    }
+
+    /// Puts another version of a node in its place; pods stay on it.
+    ///
+    /// # Errors
+    ///
+    /// Says what of the node cannot be read.
+    pub fn renew(&mut self, number: u32, node: &Value) -> Result<(), String> {
+        let mut machine = self.machine(node)?;
+        self.remove(number);
+        if let Some(known) = self.machines.get_mut(number as usize) {
+            let size = machine.total.len().max(known.used.len());
+            known.used.resize(size, 0);
+            machine.used = std::mem::take(&mut known.used);
+            (machine.pods, machine.is_open) = (known.pods, known.is_open);
+            *known = machine;
+        }
+        self.insert(number);
+        Ok(())
+    }
+
+    /// Reads a node.
+    fn machine(&mut self, node: &Value) -> Result<Machine, String> {
         let mut machine = Machine {
             limit: u32::MAX,
             ..Machine::default()
@@ -94,9 +126,7 @@ impl Cluster {
         }
         let taints = node.pointer("/spec/taints").and_then(Value::as_array);
         machine.taints = taints.into_iter().flatten().map(taint).collect();
-        let number = u32::try_from(self.machines.len()).map_err(|_| "too many nodes")?;
-        self.machines.push(machine);
-        Ok(number)
+        Ok(machine)
     }
 
     fn resource(&mut self, name: &str) -> usize {
@@ -108,7 +138,11 @@ impl Cluster {
     }
 
     /// Finds out what a pod needs.
-    pub(crate) fn needs(&mut self, pod: &Value) -> Result<Needs, String> {
+    ///
+    /// # Errors
+    ///
+    /// Says what of the pod cannot be read.
+    pub fn needs(&mut self, pod: &Value) -> Result<Needs, String> {
         let requests = pod_requests(pod).map_err(|error| error.to_string())?;
         let mut needs = Needs::default();
         for (resource, amount) in requests {
@@ -116,21 +150,16 @@ impl Cluster {
                 .requests
                 .push((self.resource(&resource), (amount * MILLIS).ceil() as i64));
         }
-        let selector = pod.pointer("/spec/nodeSelector").and_then(Value::as_object);
-        for (label, value) in selector.into_iter().flatten() {
-            let value = value.as_str().unwrap_or_default();
-            needs.selectors.push(read(&format!("{label}={value}"))?);
+        let of = |selector: &Value| LabelSelector::of_object(selector);
+        let of = |selector: &Value| of(selector).map_err(|error| error.to_string());
+        if let Some(labels) = pod.pointer("/spec/nodeSelector") {
+            needs.selector = of(&json!({ "matchLabels": labels }))?;
         }
         let terms = pod
             .pointer("/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms")
             .and_then(Value::as_array);
         for term in terms.into_iter().flatten() {
-            let mut parts = Vec::new();
-            let expressions = term.get("matchExpressions").and_then(Value::as_array);
-            for expression in expressions.into_iter().flatten() {
-                parts.push(expression_text(expression)?);
-            }
-            needs.affinity.push(read(&parts.join(","))?);
+            needs.affinity.push(of(term)?);
         }
         let tolerations = pod.pointer("/spec/tolerations").and_then(Value::as_array);
         needs.tolerations = tolerations.into_iter().flatten().map(toleration).collect();
@@ -138,7 +167,7 @@ impl Cluster {
     }
 
     /// Opens a node for pods, or closes it.
-    pub(crate) fn set_open(&mut self, number: u32, is_open: bool) {
+    pub fn set_open(&mut self, number: u32, is_open: bool) {
         self.remove(number);
         if let Some(machine) = self.machines.get_mut(number as usize) {
             machine.is_open = is_open;
@@ -147,7 +176,7 @@ impl Cluster {
     }
 
     /// Takes the place of the so-manieth pod on a node, if it fits.
-    pub(crate) fn place(&mut self, placement: &Placement, needs: &Needs, nth: u64) -> Option<u32> {
+    pub fn place(&mut self, placement: &Placement, needs: &Needs, nth: u64) -> Option<u32> {
         let found = match placement {
             Placement::None => None,
             Placement::Like(ranks) => {
@@ -177,7 +206,7 @@ impl Cluster {
     }
 
     /// What a pod needs of which only the requests are known.
-    pub(crate) fn needs_of(&mut self, requests: &BTreeMap<String, f64>) -> Needs {
+    pub fn needs_of(&mut self, requests: &BTreeMap<String, f64>) -> Needs {
         let requests = requests.iter();
         let requests = requests
             .map(|(resource, amount)| (self.resource(resource), (amount * MILLIS).ceil() as i64));
@@ -188,7 +217,7 @@ impl Cluster {
     }
 
     /// Takes the place of a pod that is on a node already.
-    pub(crate) fn occupy(&mut self, number: u32, needs: &Needs) {
+    pub fn occupy(&mut self, number: u32, needs: &Needs) {
         self.take(number, needs);
     }
 
@@ -210,7 +239,7 @@ impl Cluster {
     }
 
     /// Gives the place of a pod back.
-    pub(crate) fn release(&mut self, number: u32, needs: &Needs) {
+    pub fn release(&mut self, number: u32, needs: &Needs) {
         self.change(number, needs, -1);
     }
 
@@ -286,8 +315,7 @@ impl Needs {
         let matches = |selector: &LabelSelector| {
             selector.matches(|label| labels.get(label).map(String::as_str))
         };
-        self.selectors.iter().all(matches)
-            && (self.affinity.is_empty() || self.affinity.iter().any(matches))
+        matches(&self.selector) && (self.affinity.is_empty() || self.affinity.iter().any(matches))
     }
 
     fn tolerates(&self, taint: &Taint) -> bool {
@@ -303,31 +331,6 @@ impl Needs {
                         .as_ref()
                         .is_none_or(|effect| *effect == taint.effect)
             })
-    }
-}
-
-fn read(selector: &str) -> Result<LabelSelector, String> {
-    selector
-        .parse()
-        .map_err(|error| format!("`{selector}` is no selector of nodes: {error}"))
-}
-
-fn expression_text(expression: &Value) -> Result<String, String> {
-    let text = |name: &str| expression.get(name).and_then(Value::as_str);
-    let key = text("key").unwrap_or_default();
-    let values = expression.get("values").and_then(Value::as_array);
-    let values: Vec<&str> = values
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let values = values.join(",");
-    match text("operator").unwrap_or_default() {
-        "In" => Ok(format!("{key} in ({values})")),
-        "NotIn" => Ok(format!("{key} notin ({values})")),
-        "Exists" => Ok(key.to_owned()),
-        "DoesNotExist" => Ok(format!("!{key}")),
-        other => Err(format!("nodes cannot be selected by `{other}` here")),
     }
 }
 

@@ -31,6 +31,7 @@ mod timeline;
 mod trace;
 
 pub use arrival::Arrival;
+pub use cluster::{Cluster, Needs};
 pub use column::column;
 pub use distribution::Distribution;
 pub use error::Error;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kymo_anonymize::Policy;
 use kymo_model::{Certainty, EventType, Timestamp};
+use kymo_store::Recalled;
 
 use super::objects::{Arrival, Interest, Objects, object};
 use super::pods::Pods;
@@ -13,7 +14,6 @@ use super::trace::{Config, Gvk, Who};
 use crate::Error;
 use crate::import::{Item, Loss, LossReport, Named, What};
 use crate::input::Damage;
-use crate::spool::Unspool;
 
 /// Puts what is due at the same second in the order in which SimKube does it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,9 +27,9 @@ enum Turn {
 pub(super) struct Replay {
     source: Arc<str>,
     config: Config,
-    events: Unspool,
-    applied: Unspool,
-    deleted: Unspool,
+    events: Recalled,
+    applied: Recalled,
+    deleted: Recalled,
     /// The event that is told; its counts are of what is left of it.
     event: Option<EventHead>,
     /// The time of the first event: what comes then was there before.

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use kymo_model::{ObjectHead, Timestamp};
+use kymo_store::{Aside, Recalled};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,6 @@ use crate::input::Damage;
 use crate::metered::Meter;
 use crate::naming::Naming;
 use crate::sorting::{Sorted, Sorting};
-use crate::spool::{Spool, Unspool};
 
 /// Objects, and owners of pods, that are remembered to be compared with what stands behind them.
 const REMEMBERED: usize = 1 << 20;
@@ -72,10 +72,10 @@ pub(super) struct Shelf {
     meter: Meter,
     naming: Naming,
     policy: kymo_anonymize::Policy,
-    events: Spool,
-    applied: Spool,
-    deleted: Spool,
-    index: Spool,
+    events: Aside,
+    applied: Aside,
+    deleted: Aside,
+    index: Aside,
     /// The event whose objects are coming.
     event: EventHead,
     /// The hash of the last spec of each object, by the object's number.
@@ -96,9 +96,9 @@ pub(super) struct Shelf {
 
 /// What a trace held.
 pub(super) struct Held {
-    pub(super) events: Unspool,
-    pub(super) applied: Unspool,
-    pub(super) deleted: Unspool,
+    pub(super) events: Recalled,
+    pub(super) applied: Recalled,
+    pub(super) deleted: Recalled,
     pub(super) lives: Sorted<PodLife>,
     /// The numbers of the objects that come; `None` if there are too many to know.
     pub(super) objects: Option<HashSet<u64>>,
@@ -128,10 +128,10 @@ impl Shelf {
             meter,
             naming: Naming::new(""),
             policy: context.policy,
-            events: Spool::create(folder)?,
-            applied: Spool::create(folder)?,
-            deleted: Spool::create(folder)?,
-            index: Spool::create(folder)?,
+            events: Aside::create(folder)?,
+            applied: Aside::create(folder)?,
+            deleted: Aside::create(folder)?,
+            index: Aside::create(folder)?,
             event: EventHead::default(),
             specs: HashMap::new(),
             owners: HashSet::new(),
@@ -296,7 +296,7 @@ impl Shelf {
             self.lose_lifecycle("all that may be behind the damage");
         }
         let knows_objects = self.specs.len() < REMEMBERED;
-        let mut index = self.index.rewind()?;
+        let mut index = self.index.recall()?;
         while let Some((number, hash)) = index.next::<(Option<u64>, u64)>()? {
             match number.and_then(|number| self.specs.get(&number)) {
                 Some(spec) if *spec == hash => {}
@@ -310,9 +310,9 @@ impl Shelf {
             }
         }
         Ok(Held {
-            events: self.events.rewind()?,
-            applied: self.applied.rewind()?,
-            deleted: self.deleted.rewind()?,
+            events: self.events.recall()?,
+            applied: self.applied.recall()?,
+            deleted: self.deleted.recall()?,
             lives: self.lives.finish()?,
             objects: knows_objects.then(|| self.specs.into_keys().collect()),
             owners: (self.owners.len() < REMEMBERED).then_some(self.owners),
@@ -322,9 +322,9 @@ impl Shelf {
         })
     }
 
-    fn keep<T>(&mut self, done: Result<T, Error>) -> Result<T, Stopped> {
+    fn keep<T>(&mut self, done: Result<T, impl Into<Error>>) -> Result<T, Stopped> {
         done.map_err(|error| {
-            self.failure = Some(error);
+            self.failure = Some(error.into());
             Stopped
         })
     }

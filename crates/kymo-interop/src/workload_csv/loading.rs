@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 
 use csv::ByteRecord;
+use kymo_store::{Aside, Recalled};
 use serde::{Deserialize, Serialize};
 
 use super::mapping::{GpuResources, Mapping, Subject, Times, Zero};
@@ -15,7 +16,6 @@ use crate::import::{Context, Loss, LossReport};
 use crate::input::Entry;
 use crate::metered::{Meter, Metered};
 use crate::sorting::{Sorted, Sorting};
-use crate::spool::{Spool, Unspool};
 
 /// Titles of an unknown table that are shown.
 const SHOWN_TITLES: usize = 30;
@@ -61,7 +61,7 @@ pub(super) struct Bad {
 /// The rows of all files, while they are read.
 pub(super) struct Rows {
     changes: Sorting<Change>,
-    bad: Spool,
+    bad: Aside,
     report: LossReport,
     damage: Vec<Error>,
     /// The last time at which a pod that ran was deleted, and how many were then.
@@ -86,7 +86,7 @@ pub(super) struct Meaning {
 pub(super) struct Ordered {
     pub(super) changes: Sorted<Change>,
     /// The rows that cannot be read, in the order of the files.
-    pub(super) bad: Unspool,
+    pub(super) bad: Recalled,
     /// What the files do not tell.
     pub(super) report: LossReport,
     /// The files that cannot be read to their end.
@@ -103,7 +103,7 @@ impl Rows {
         let given = context.mapping.as_deref().map(Mapping::read).transpose()?;
         Ok(Self {
             changes: Sorting::new(&context.workshop),
-            bad: Spool::create(&context.workshop)?,
+            bad: Aside::create(&context.workshop)?,
             report: LossReport::default(),
             damage: Vec::new(),
             last_deleted: None,
@@ -122,7 +122,7 @@ impl Rows {
         }
         Ok(Ordered {
             changes: self.changes.finish()?,
-            bad: self.bad.rewind()?,
+            bad: self.bad.recall()?,
             report: self.report,
             damage: self.damage,
             meaning: self.meaning,
@@ -244,7 +244,7 @@ impl Rows {
                 }
                 Ok(())
             }
-            Err(reason) => self.bad.put(&Bad { file, line, reason }),
+            Err(reason) => Ok(self.bad.put(&Bad { file, line, reason })?),
         }
     }
 

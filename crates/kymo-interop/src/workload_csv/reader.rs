@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use kymo_anonymize::Policy;
 use kymo_model::{Certainty, EventType, ObjectHead, ObjectKey, Timestamp};
+use kymo_store::Recalled;
 
 use super::loading::{Bad, Change, Place, Rows, Told};
 use super::mapping::{GpuResources, Times, Zero};
@@ -17,7 +18,6 @@ use crate::import::{
 use crate::input::Entry;
 use crate::naming::Naming;
 use crate::sorting::Sorted;
-use crate::spool::Unspool;
 
 /// Reads the items of all tables of an import.
 pub(super) struct TableReader {
@@ -26,7 +26,7 @@ pub(super) struct TableReader {
     files: Vec<Arc<str>>,
     nodes: Option<Arc<Named>>,
     pods: Option<Arc<Named>>,
-    bad: Unspool,
+    bad: Recalled,
     damage: Vec<Error>,
     changes: Sorted<Change>,
     /// Which row the live pod of a name is of.

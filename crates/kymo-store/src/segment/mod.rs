@@ -38,7 +38,7 @@ mod writer;
 use kymo_model::{Event, Feed, FeedId};
 use serde::{Deserialize, Serialize};
 
-use crate::record::{PlacedRecord, SessionInfo};
+use crate::record::{EventBody, PlacedRecord, SessionInfo};
 
 pub use error::{PatchError, SegmentError};
 pub use form::{Blank, Filled, FilledRow, Form, MOST_TEXTS, MOST_TIMES, NewRow, Texts};
@@ -55,13 +55,14 @@ pub use times::read_seconds;
 pub use writer::SegmentWriter;
 
 /// One event with its place in the trace.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Its number in the trace.
     pub seq: u64,
     /// The session that recorded it.
     pub session: u32,
     /// The event.
+    #[serde(with = "EventBody")]
     pub event: Event,
 }
 

@@ -216,7 +216,7 @@ pub struct Assignment {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scale {
     /// `SCALE {Deployment | ReplicaSet | StatefulSet | DaemonSet | Job | …} 'namespace/name'
-    /// {TO n REPLICAS | BY factor} [RAMP duration]`
+    /// {TO n REPLICAS | BY factor} [RAMP duration] [PLACEMENT {SPREAD | BINPACK}]`
     Workload {
         /// Which.
         workload: Workload,
@@ -224,6 +224,8 @@ pub enum Scale {
         amount: Amount,
         /// Over how long the new pods arrive, in nanoseconds.
         ramp: Option<i64>,
+        /// On which nodes they are; `None` for those of the pods that they are made of.
+        placement: Option<Seats>,
     },
     /// `SCALE namespace 'name' {TO n | BY factor}`
     Namespace {
@@ -259,6 +261,15 @@ pub struct Workload {
     pub name: String,
     /// Where `'namespace/name'` stands.
     pub place: Place,
+}
+
+/// Which of the nodes with room new pods are put on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seats {
+    /// Where the fewest pods are.
+    Spread,
+    /// Where the least is left.
+    Binpack,
 }
 
 /// How many there shall be.

@@ -4,8 +4,8 @@ use std::fmt::{self, Display, Formatter, Write};
 
 use super::forms::{KINDS, QUERY_WORDS};
 use super::{
-    Action, Amount, Closure, Condition, Factor, Patch, PatchKind, Scale, Script, Shift, Statement,
-    Stretch, Unit, Window,
+    Action, Amount, Closure, Condition, Factor, Patch, PatchKind, Scale, Script, Seats, Shift,
+    Statement, Stretch, Unit, Window,
 };
 
 /// One statement to a line, each with its semicolon.
@@ -143,6 +143,7 @@ impl Display for Scale {
                 workload,
                 amount,
                 ramp,
+                placement,
             } => {
                 let name = format!("{}/{}", workload.namespace, workload.name);
                 let kind = &workload.kind;
@@ -152,8 +153,12 @@ impl Display for Scale {
                 if matches!(amount, Amount::To(_)) {
                     f.write_str(" REPLICAS")?;
                 }
-                match ramp {
-                    Some(ramp) => write!(f, " RAMP {}", Length(*ramp)),
+                if let Some(ramp) = ramp {
+                    write!(f, " RAMP {}", Length(*ramp))?;
+                }
+                match placement {
+                    Some(Seats::Spread) => f.write_str(" PLACEMENT SPREAD"),
+                    Some(Seats::Binpack) => f.write_str(" PLACEMENT BINPACK"),
                     None => Ok(()),
                 }
             }

@@ -66,7 +66,7 @@ pub const FORMS: &[Form] = &[
     },
     Form {
         word: "SCALE",
-        text: "SCALE {NAMESPACE name {TO count | BY factor} | NODES {TO count | BY factor} [WHERE condition] | EVERYTHING BY factor | kind workload {TO count REPLICAS | BY factor} [RAMP duration]}",
+        text: "SCALE {NAMESPACE name {TO count | BY factor} | NODES {TO count | BY factor} [WHERE condition] | EVERYTHING BY factor | kind workload {TO count REPLICAS | BY factor} [RAMP duration] [PLACEMENT {SPREAD | BINPACK}]}",
     },
     Form {
         word: "STRETCH",

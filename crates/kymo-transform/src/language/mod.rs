@@ -15,7 +15,7 @@ mod synthesize;
 
 pub use ast::{
     Action, Amount, Assignment, Closure, Condition, Factor, Patch, PatchKind, Place, Scale, Script,
-    Shift, Statement, Stretch, TimePoint, Unit, Window, Workload,
+    Seats, Shift, Statement, Stretch, TimePoint, Unit, Window, Workload,
 };
 pub use error::LanguageError;
 pub use forms::{FORMS, Form, LEAVES, Leaf};

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::copy::{self, Wanted, Whole};
 use crate::insert::{self, Inserted};
 use crate::language::{
-    Action, Factor, Place, Scale, Script, Shift, Statement, Stretch, Unit, Window,
+    Action, Factor, Place, Scale, Script, Seats, Shift, Statement, Stretch, Unit, Window,
 };
 use crate::lineage::Merged;
 use crate::scale::{self, ScaleStep};
@@ -125,12 +125,17 @@ impl Work {
                 workload,
                 amount,
                 ramp,
+                placement,
             }) => {
                 let order = order_at(statement.place, statement, seed, input);
                 let order = scale::Order {
                     workload,
                     amount: *amount,
                     ramp: *ramp,
+                    placement: placement.map(|seats| match seats {
+                        Seats::Spread => &kymo_synth::Placement::Spread,
+                        Seats::Binpack => &kymo_synth::Placement::Binpack,
+                    }),
                     seed,
                     label: &order.label,
                     feeds: &input.feeds,

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use kymo_model::Timestamp;
 
 use super::names;
+use super::seat::Seat;
 use super::warp::Warp;
 use crate::Error;
 use crate::draft::Draft;
@@ -17,12 +18,23 @@ pub(crate) struct Clone {
     pub(crate) words: Vec<(String, String)>,
     /// Its times.
     pub(crate) warp: Warp,
+    /// Its node, where that is another one than the recorded pod's.
+    pub(super) seat: Option<Seat>,
+}
+
+/// What tells of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Teller {
+    /// The pod itself.
+    Pod,
+    /// An Event about it.
+    Event,
 }
 
 impl Clone {
     /// Makes a row of the clone, or of something that tells of it, out of the recorded one. `uid` is
     /// that of the new object.
-    pub(crate) fn row(&self, of: &Draft, uid: String) -> Result<Draft, Error> {
+    pub(super) fn row(&self, of: &Draft, teller: Teller, uid: String) -> Result<Draft, Error> {
         let mut draft = of.copy();
         let event = &mut draft.event;
         event.ts = Timestamp(self.warp.apply(event.ts.0));
@@ -42,6 +54,14 @@ impl Clone {
                 Cow::Borrowed(_) => text,
             };
             draft.set_text(text);
+        }
+        if let Some(seat) = &self.seat
+            && let Some(object) = draft.object()?
+        {
+            match teller {
+                Teller::Pod => seat.pod(object),
+                Teller::Event => seat.event(object),
+            }
         }
         Ok(draft)
     }

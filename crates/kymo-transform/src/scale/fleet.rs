@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use kymo_model::{Feed, FeedId, Timestamp};
 use kymo_query::{QuerySession, Span};
+use kymo_synth::Placement;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -14,6 +15,7 @@ use super::indexes::{self, Done, Indexes};
 use super::life::{Life, lives};
 use super::names::{self, Names};
 use super::ordinals::{Ordinals, ordinal};
+use super::placement;
 use super::ratio::Ratio;
 use crate::Error;
 use crate::copy::{Kinds, Renaming};
@@ -84,6 +86,8 @@ pub(crate) struct Order<'a> {
     pub(crate) amount: Amount,
     /// Over how long clones arrive behind the pods that they are made of, in nanoseconds.
     pub(crate) ramp: Option<i64>,
+    /// On which nodes clones are; `None` for those of the pods that they are made of.
+    pub(crate) placement: Option<&'a Placement>,
     pub(crate) seed: u64,
     /// What makes uids unlike those of all other statements.
     pub(crate) label: &'a str,
@@ -215,7 +219,12 @@ pub(crate) async fn plan(
             let uid = names::uid(order.label, &life.uid, copy);
             // Events about the pod name its uid.
             words.push((life.uid.clone(), uid.clone()));
-            clones.push(Clone { uid, words, warp });
+            clones.push(Clone {
+                uid,
+                words,
+                warp,
+                seat: None,
+            });
         }
         fleet.roles.insert(life.uid.clone(), Role::Pod(index));
         fleet.named += life.events;
@@ -223,6 +232,9 @@ pub(crate) async fn plan(
             stays: copies > 0,
             clones,
         });
+    }
+    if let Some(placement) = order.placement {
+        placement::place(&mut fleet, workload, placement, session).await?;
     }
     add_events(&mut fleet, workload, session).await?;
     add_listings(&mut fleet, order, &lives, span, session).await?;
@@ -275,7 +287,7 @@ fn in_turn(lives: &[Life]) -> Vec<u64> {
     slots
 }
 
-fn wrong(workload: &Workload, message: String, hint: &str) -> Error {
+pub(super) fn wrong(workload: &Workload, message: String, hint: &str) -> Error {
     Error::Statement {
         message,
         place: workload.place,

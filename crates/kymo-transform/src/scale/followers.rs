@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use kymo_model::Timestamp;
+use kymo_model::{LabelSelector, Timestamp};
 use kymo_query::{QuerySession, Span};
 use serde_json::{Map, Value, json};
 
@@ -96,43 +96,16 @@ async fn budgets(namespace: &str, session: &QuerySession) -> Result<Vec<(String,
         let (uids, selectors) = (texts(batch, 0)?, texts(batch, 1)?);
         for (uid, selector) in uids.iter().zip(selectors.iter()) {
             let selector = selector.and_then(|text| serde_json::from_str(text).ok());
+            // One that the API would not have taken selects nothing.
+            let selector = selector.and_then(|selector| LabelSelector::of_object(&selector).ok());
             if let (Some(uid), Some(selector)) = (uid, selector) {
-                found.push((uid.to_owned(), selector_text(&selector)));
+                found.push((uid.to_owned(), selector.to_string()));
             }
         }
         Ok(())
     })
     .await?;
     Ok(found)
-}
-
-/// Writes a selector as one would on a command line.
-fn selector_text(selector: &Value) -> String {
-    let labels = selector.get("matchLabels").and_then(Value::as_object);
-    let labels = labels.into_iter().flatten().map(|(label, value)| {
-        let value = value.as_str().unwrap_or_default();
-        format!("{label}={value}")
-    });
-    let expressions = selector.get("matchExpressions").and_then(Value::as_array);
-    let expressions = expressions.into_iter().flatten().map(|expression| {
-        let text = |field: &str| expression.get(field).and_then(Value::as_str);
-        let key = text("key").unwrap_or_default();
-        let values = expression.get("values").and_then(Value::as_array);
-        let values: Vec<&str> = values
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let values = values.join(",");
-        match text("operator") {
-            Some("In") => format!("{key} in ({values})"),
-            Some("NotIn") => format!("{key} notin ({values})"),
-            Some("DoesNotExist") => format!("!{key}"),
-            _ => key.to_owned(),
-        }
-    });
-    let all: Vec<String> = labels.chain(expressions).collect();
-    all.join(",")
 }
 
 /// Returns how many pods more are there, until they are gone, and are ready.
@@ -293,24 +266,6 @@ fn share_of(share: &str, count: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_selector_is_written_as_on_a_command_line() {
-        let selector = json!({
-            "matchLabels": {"app": "web"},
-            "matchExpressions": [
-                {"key": "tier", "operator": "In", "values": ["a", "b"]},
-                {"key": "env", "operator": "NotIn", "values": ["test"]},
-                {"key": "team", "operator": "Exists"},
-                {"key": "old", "operator": "DoesNotExist"},
-            ],
-        });
-        assert_eq!(
-            selector_text(&selector),
-            "app=web,tier in (a,b),env notin (test),team,!old"
-        );
-        assert_eq!(selector_text(&json!({})), "");
-    }
 
     fn budget(spec: &Value, recorded: i64) -> Value {
         let change = |ts, replicas, ready| Change {

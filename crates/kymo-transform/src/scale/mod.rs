@@ -14,7 +14,9 @@ mod indexes;
 mod life;
 mod names;
 mod ordinals;
+mod placement;
 mod ratio;
+mod seat;
 mod step;
 mod warp;
 

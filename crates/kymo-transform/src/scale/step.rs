@@ -4,7 +4,7 @@ use kymo_model::{Certainty, EventType, Timestamp};
 use serde_json::{Map, Value};
 
 use super::backends::Walk;
-use super::clone::event_uid;
+use super::clone::{Clone, Teller, event_uid};
 use super::counts::{get, set};
 use super::fleet::{Fleet, Kind, Owner, Pod, Role};
 use super::followers::Allowed;
@@ -49,7 +49,8 @@ impl ScaleStep {
             None => out.push(draft),
             Some(Role::Pod(pod)) => {
                 if let Some(pod) = fleet.pods.get(*pod) {
-                    self.copies(pod, draft, out, |clone, _| clone.uid.clone())?;
+                    let uid = |clone: &Clone, _: &str| clone.uid.clone();
+                    self.copies(pod, draft, Teller::Pod, out, uid)?;
                 }
             }
             Some(Role::Claim(ordinal)) => {
@@ -66,7 +67,7 @@ impl ScaleStep {
             }
             Some(Role::Event(pod)) => {
                 if let Some(pod) = fleet.pods.get(*pod) {
-                    self.copies(pod, draft, out, event_uid)?;
+                    self.copies(pod, draft, Teller::Event, out, event_uid)?;
                 }
             }
             Some(Role::Listing(index)) => self.walk.row(&fleet, *index, draft, out),
@@ -98,8 +99,9 @@ impl ScaleStep {
         &self,
         pod: &Pod,
         mut draft: Draft,
+        teller: Teller,
         out: &mut Vec<Draft>,
-        uid: impl Fn(&super::clone::Clone, &str) -> String,
+        uid: impl Fn(&Clone, &str) -> String,
     ) -> Result<(), Error> {
         let head;
         let of = if self.has_bodies {
@@ -114,7 +116,7 @@ impl ScaleStep {
         };
         for clone in &pod.clones {
             let uid = uid(clone, &draft.event.key.uid);
-            out.push(clone.row(of, uid)?);
+            out.push(clone.row(of, teller, uid)?);
         }
         if pod.stays {
             out.push(draft);

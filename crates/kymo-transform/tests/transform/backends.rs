@@ -10,7 +10,7 @@ use crate::story::{Story, second, uid};
 use crate::workbench::{ask, make, object, rollout, rows, violations};
 
 /// Pods that are ready in one list only, at a time at which the rollout stands still.
-const AT_REST: &str = "WITH ready AS (
+pub(crate) const AT_REST: &str = "WITH ready AS (
     SELECT uid, json_get_str(object, 'status', 'podIP') AS ip, node
     FROM pods AS OF '2026-11-21T05:44:52Z'
     WHERE name LIKE 'checkout-%' AND condition(object, 'Ready')['status'] = 'True'),

@@ -28,6 +28,13 @@ const RECIPES: &[Recipe] = &[
         answer: "8 | 40 | true",
     },
     Recipe {
+        name: "room-for-replicas",
+        values: &[("nodes", "20"), ("workload", "shop/checkout"), ("replicas", "200"), ("ramp", "2s")],
+        asked: "SELECT (SELECT max(replicas) FROM b.deployments), count(*), max(pods) - min(pods) < 5 FROM
+            (SELECT node, count(*) AS pods FROM b.pods AS OF '-5s' WHERE node IS NOT NULL GROUP BY node)",
+        answer: "200 | 20 | true",
+    },
+    Recipe {
         name: "black-friday",
         values: &[("workload", "shop/checkout")],
         asked: "SELECT (SELECT max(replicas) FROM b.deployments),
@@ -235,6 +242,7 @@ macro_rules! recipes {
 
 recipes! {
     more_replicas "more-replicas"
+    room_for_replicas "room-for-replicas"
     black_friday "black-friday"
     more_tenants "more-tenants"
     two_clusters "two-clusters"

@@ -18,6 +18,7 @@ mod inserts;
 mod laws;
 mod merge;
 mod patches;
+mod placement;
 mod previews;
 mod reference;
 mod refusals;

@@ -6,7 +6,7 @@ use kymo_query::nearest;
 use super::cursor::Cursor;
 use super::value;
 use crate::language::forms::KINDS;
-use crate::language::{Amount, LanguageError, Place, Scale, Workload};
+use crate::language::{Amount, LanguageError, Place, Scale, Seats, Workload};
 
 /// What else can be scaled.
 const OTHERS: [&str; 3] = ["namespace", "nodes", "everything"];
@@ -53,11 +53,25 @@ pub(super) fn read(cursor: &mut Cursor) -> Result<Scale, LanguageError> {
     } else {
         None
     };
+    let placement = if cursor.takes("PLACEMENT") {
+        Some(placement(cursor)?)
+    } else {
+        None
+    };
     Ok(Scale::Workload {
         workload,
         amount,
         ramp,
+        placement,
     })
+}
+
+fn placement(cursor: &mut Cursor) -> Result<Seats, LanguageError> {
+    if cursor.takes("SPREAD") {
+        return Ok(Seats::Spread);
+    }
+    cursor.word("BINPACK")?;
+    Ok(Seats::Binpack)
 }
 
 /// Reads to how many there shall be copies, which is at least one.

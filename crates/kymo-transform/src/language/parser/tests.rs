@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
 use crate::language::{
-    Action, Amount, Closure, Factor, LanguageError, PatchKind, Scale, Script, Shift, Stretch, Unit,
+    Action, Amount, Closure, Factor, LanguageError, PatchKind, Scale, Script, Seats, Shift,
+    Stretch, Unit,
 };
 
 use super::{MOST_BYTES, MOST_STATEMENTS};
@@ -158,6 +159,8 @@ fn every_statement_is_read() {
         "UPDATE events SET object = json_merge(object, '{}'), ts = ts + INTERVAL '1s' WHERE kind = 'Pod'",
         "SCALE Deployment 'shop/checkout' TO 10000 REPLICAS RAMP '5m'",
         "SCALE Deployment 'shop/checkout' TO 0 REPLICAS",
+        "SCALE Deployment 'shop/checkout' BY 2 PLACEMENT SPREAD",
+        "SCALE Job 'a/b' TO 9 REPLICAS RAMP '1s' PLACEMENT binpack",
         "SCALE \"RayCluster\" 'a/b' BY 2",
         "SCALE namespace 'shop' BY 3",
         "SCALE nodes TO 2000 WHERE name LIKE 'spot-%'",
@@ -181,7 +184,8 @@ fn a_statement_says_what_it_means() {
         workload,
         amount,
         ramp,
-    }) = parse_one("SCALE deployment 'shop/checkout' TO 10 REPLICAS RAMP '5m'")
+        placement,
+    }) = parse_one("SCALE deployment 'shop/checkout' TO 10 REPLICAS RAMP '5m' PLACEMENT BINPACK")
     else {
         panic!("no workload");
     };
@@ -194,6 +198,7 @@ fn a_statement_says_what_it_means() {
         ("Deployment", "shop", "checkout")
     );
     assert_eq!((amount, ramp), (Amount::To(10), Some(300_000_000_000)));
+    assert_eq!(placement, Some(Seats::Binpack));
     assert_eq!(
         parse_one("SHIFT TIME BY '-1s'"),
         Action::Shift(Shift::By(-1_000_000_000))
@@ -390,6 +395,11 @@ fn values_that_make_no_sense_are_refused() {
             "SCALE Job 'a/b' BY 2 RAMP '-1s'",
             "the duration must not be negative",
             "'-1s'",
+        ),
+        (
+            "SCALE Job 'a/b' BY 2 PLACEMENT NONE",
+            "expected `SPREAD` or `BINPACK`, found `NONE`",
+            "NONE",
         ),
         (
             "SCALE Job 'b' BY 2",

@@ -268,6 +268,7 @@ mod tests {
             uid: String::new(),
             words: Vec::new(),
             warp: Warp::new([(0, delay * MS), (4000 * MS, 4000 * MS + delay * MS)], 0),
+            seat: None,
         });
         let pods = [Pod {
             stays: true,

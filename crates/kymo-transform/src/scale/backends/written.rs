@@ -127,7 +127,11 @@ impl Written {
         clone.into_iter().flat_map(move |clone| {
             said.iter().filter_map(|(spot, text)| {
                 let text = replaced(text.as_bytes(), &clone.words);
-                Some((*spot, serde_json::from_slice(&text).ok()?))
+                let mut said = serde_json::from_slice(&text).ok()?;
+                if let Some(seat) = &clone.seat {
+                    seat.endpoint(&mut said);
+                }
+                Some((*spot, said))
             })
         })
     }

@@ -3,6 +3,7 @@
 //! The file is gone with the process. What is put aside must be redacted: it lies on the disk
 //! until then.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,23 +16,23 @@ use crate::Error;
 /// What is put aside is read back soon, so speed matters more than size.
 const LEVEL: i32 = 1;
 
-/// Takes records.
-pub(crate) struct Spool {
+/// Takes records: a stream of `length u32 (little endian)` and `MessagePack`, compressed with zstd.
+pub struct Aside {
     encoder: zstd::stream::write::Encoder<'static, BufWriter<File>>,
     bytes: Vec<u8>,
     folder: PathBuf,
 }
 
-/// Gives the records of a [`Spool`].
-pub(crate) struct Unspool {
+/// Gives the records of an [`Aside`].
+pub struct Recalled {
     decoder: zstd::stream::read::Decoder<'static, BufReader<File>>,
     bytes: Vec<u8>,
     folder: PathBuf,
 }
 
-impl Spool {
-    /// Makes the file in `folder`.
-    pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
+impl Aside {
+    /// Makes the file in `folder`, which must exist.
+    pub fn create(folder: &Path) -> Result<Self, Error> {
         let failed = |source| write_failed(folder, source);
         let file = tempfile::tempfile_in(folder).map_err(failed)?;
         let encoder = zstd::stream::write::Encoder::new(BufWriter::new(file), LEVEL);
@@ -43,9 +44,9 @@ impl Spool {
     }
 
     /// Puts a record aside.
-    pub(crate) fn put(&mut self, record: &impl Serialize) -> Result<(), Error> {
+    pub fn put(&mut self, record: &impl Serialize) -> Result<(), Error> {
         self.bytes.clear();
-        let put = rmp_serde::encode::write(&mut self.bytes, record)
+        let put = rmp_serde::encode::write_named(&mut self.bytes, record)
             .map_err(io::Error::other)
             .and_then(|()| u32::try_from(self.bytes.len()).map_err(io::Error::other))
             .and_then(|length| self.encoder.write_all(&length.to_le_bytes()))
@@ -54,7 +55,7 @@ impl Spool {
     }
 
     /// Goes back to the first record.
-    pub(crate) fn rewind(self) -> Result<Unspool, Error> {
+    pub fn recall(self) -> Result<Recalled, Error> {
         let folder = self.folder;
         let decoder = self
             .encoder
@@ -64,7 +65,7 @@ impl Spool {
                 file.rewind()?;
                 zstd::stream::read::Decoder::new(file)
             });
-        Ok(Unspool {
+        Ok(Recalled {
             decoder: decoder.map_err(|source| write_failed(&folder, source))?,
             bytes: Vec::new(),
             folder,
@@ -72,9 +73,13 @@ impl Spool {
     }
 }
 
-impl Unspool {
+impl Recalled {
     /// Reads the next record; `None` at the end.
-    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "a caller knows what record comes next"
+    )]
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, Error> {
         let mut length = [0; 4];
         match self.decoder.read_exact(&mut length) {
             Ok(()) => {}
@@ -91,17 +96,27 @@ impl Unspool {
     }
 
     fn read_failed(&self, source: io::Error) -> Error {
-        Error::Read {
-            path: self.folder.display().to_string(),
-            source,
-        }
+        Error::io("read", &self.folder)(source)
     }
 }
 
 fn write_failed(folder: &Path, source: io::Error) -> Error {
-    Error::Write {
-        path: folder.to_owned(),
-        source,
+    Error::io("write", folder)(source)
+}
+
+impl fmt::Debug for Aside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aside")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Recalled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recalled")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 
@@ -112,14 +127,14 @@ mod tests {
     #[test]
     fn records_come_back_in_their_order_and_leave_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut spool = Spool::create(folder.path()).unwrap();
+        let mut aside = Aside::create(folder.path()).unwrap();
         for number in 0..1000u64 {
-            spool
+            aside
                 .put(&(number, "text".repeat(number as usize % 7)))
                 .unwrap();
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-        let mut back = spool.rewind().unwrap();
+        let mut back = aside.recall().unwrap();
         for number in 0..1000u64 {
             let (found, text): (u64, String) = back.next().unwrap().unwrap();
             assert_eq!((found, text.len()), (number, number as usize % 7 * 4));
