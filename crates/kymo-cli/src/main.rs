@@ -18,5 +18,6 @@ mod ui;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    kymo_allocator::limit_arenas();
     cli::run(std::env::args_os().collect())
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 /// From the bottom up: a crate may use those of the rows before its own.
 const LAYERS: &[&[&str]] = &[
-    &["kymo-model", "kymo-patch"],
+    &["kymo-allocator", "kymo-model", "kymo-patch"],
     &["kymo-anonymize", "kymo-store", "kymo-watch"],
     &["kymo-interop", "kymo-leaktest", "kymo-record", "kymo-synth"],
     // Its tests import what other tools recorded.

@@ -61,6 +61,8 @@ PATCH OBJECTS WITH MERGE '{"spec":{"tolerations":null}}' WHERE kind = 'Pod'
 "#;
 
 fn main() {
+    // As the command does.
+    kymo_allocator::limit_arenas();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [script, input] = arguments.as_slice()
         && Path::new(input).exists()

@@ -264,16 +264,26 @@ impl Copies {
             // Put together and parsed once for all copies.
             draft.object()?;
         }
-        for (renaming, own) in self.renamings.iter().zip(&self.own_feeds) {
+        let mut draft = Some(draft);
+        let last = self.renamings.len();
+        let copies = self.renamings.iter().zip(&self.own_feeds);
+        for (number, (renaming, own)) in (1..).zip(copies) {
+            let Some(of) = &draft else { break };
             let part = if is_slice {
-                backends::part(renaming, &draft)?
+                backends::part(renaming, of)?
             } else {
                 None
             };
-            let of = part.as_ref().unwrap_or(&draft);
-            let Some(mut copy) = renaming.row(of, &feed.resource)? else {
-                break;
+            let copy = match part {
+                Some(part) => renaming.renamed(part, &feed.resource)?,
+                // Nothing else is made of it.
+                None if number == last => match draft.take() {
+                    Some(of) => renaming.renamed(of, &feed.resource)?,
+                    None => break,
+                },
+                None => renaming.row(of, &feed.resource)?,
             };
+            let Some(mut copy) = copy else { break };
             if let Some(feed) = own.get(&copy.event.feed) {
                 copy.event.feed = *feed;
             }

@@ -119,19 +119,28 @@ impl Renaming {
         draft: &Draft,
         resource: &ResourceType,
     ) -> Result<Option<Draft>, Error> {
+        self.renamed(draft.copy(), resource)
+    }
+
+    /// Makes the copy of a row out of the row itself.
+    pub(crate) fn renamed(
+        &self,
+        mut draft: Draft,
+        resource: &ResourceType,
+    ) -> Result<Option<Draft>, Error> {
         if draft.event.event_type == EventType::Unreadable {
             return Ok(None);
         }
         let Some(key) = self.key(&draft.event.key, resource) else {
             return Ok(None);
         };
-        let mut copy = draft.copy();
-        let home = std::mem::replace(&mut copy.event.key, key.clone()).namespace;
-        copy.event.request = None;
-        if let Some(object) = copy.object()? {
+        draft.is_new = true;
+        draft.event.request = None;
+        let home = std::mem::replace(&mut draft.event.key, key.clone()).namespace;
+        if let Some(object) = draft.object()? {
             self.object(object, &key, &home);
         }
-        Ok(Some(copy))
+        Ok(Some(draft))
     }
 
     /// Changes what a row refers to; it stays who it is.
