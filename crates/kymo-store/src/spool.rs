@@ -57,6 +57,20 @@ impl Spool {
         Ok(())
     }
 
+    /// Takes all rows of another one.
+    pub fn join(&mut self, mut other: Self) -> Result<(), Error> {
+        if !other.rows.is_empty() {
+            other.write_run()?;
+        }
+        for (level, runs) in other.runs.into_iter().enumerate() {
+            match self.runs.get_mut(level) {
+                Some(own) => own.extend(runs),
+                None => self.runs.push(runs),
+            }
+        }
+        Ok(())
+    }
+
     /// Tells whether it holds no row.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.runs.is_empty()
@@ -202,6 +216,12 @@ mod tests {
                 let runs = spool.runs.iter().flatten().count();
                 assert!(runs < 2 * FAN_IN, "{runs} runs");
             }
+            let mut other = Spool::new(directory.path(), feeds.clone(), memory);
+            for row in (1_500..1_600).map(|seq| row(seq, "pod-7")) {
+                other.push(row.clone()).unwrap();
+                rows.push(row);
+            }
+            spool.join(other).unwrap();
             let found: Vec<Row> = spool.drain().unwrap().map(Result::unwrap).collect();
             let feed = &feeds[&FeedId(0)];
             rows.sort_by(|a, b| RowKey::of(a, feed).cmp(&RowKey::of(b, feed)));

@@ -1,4 +1,5 @@
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use kymo_store::segment::KeptRow;
@@ -61,6 +62,21 @@ pub(crate) fn bytes<E>(row: &Result<KeptRow, E>) -> usize {
     body.map_or(0, |body| body.len())
 }
 
+impl<T> Ahead<T> {
+    /// Returns the next rows that were handed over at once.
+    fn next_chunk(&mut self) -> Option<Vec<T>> {
+        if let Ok(chunk) = self.chunks.recv() {
+            return Some(chunk);
+        }
+        if let Some(thread) = self.thread.take()
+            && let Err(panic) = thread.join()
+        {
+            std::panic::resume_unwind(panic);
+        }
+        None
+    }
+}
+
 impl<T> Iterator for Ahead<T> {
     type Item = T;
 
@@ -69,18 +85,47 @@ impl<T> Iterator for Ahead<T> {
             if let Some(row) = self.present.next() {
                 return Some(row);
             }
-            if let Ok(chunk) = self.chunks.recv() {
-                self.present = chunk.into_iter();
-                continue;
-            }
-            if let Some(thread) = self.thread.take()
-                && let Err(panic) = thread.join()
-            {
-                std::panic::resume_unwind(panic);
-            }
-            return None;
+            self.present = self.next_chunk()?.into_iter();
         }
     }
+}
+
+/// Makes others out of rows, each by itself: as many makers as there are cores take rows in turn. After
+/// a failure all of them end.
+pub(crate) fn beside<T: Send + 'static, U: Send + 'static>(
+    rows: Ahead<T>,
+    make: impl Fn(T) -> Result<Vec<U>, Error> + Send + Sync + 'static,
+) -> Vec<Box<dyn Iterator<Item = Result<U, Error>> + Send>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let rows = Arc::new(Mutex::new(Some(rows)));
+    let make = Arc::new(make);
+    let maker = |_| {
+        let (rows, make) = (Arc::clone(&rows), Arc::clone(&make));
+        let mut given = Vec::new().into_iter();
+        let mut made = Vec::new().into_iter();
+        let next = move || {
+            loop {
+                if let Some(made) = made.next() {
+                    return Some(Ok(made));
+                }
+                let Some(row) = given.next() else {
+                    let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+                    given = rows.as_mut()?.next_chunk()?.into_iter();
+                    continue;
+                };
+                match make(row) {
+                    Ok(some) => made = some.into_iter(),
+                    Err(error) => {
+                        *rows.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                        given = Vec::new().into_iter();
+                        return Some(Err(error));
+                    }
+                }
+            }
+        };
+        Box::new(std::iter::from_fn(next)) as Box<dyn Iterator<Item = Result<U, Error>> + Send>
+    };
+    (0..cores).map(maker).collect()
 }
 
 #[cfg(test)]
@@ -122,6 +167,36 @@ mod tests {
         drop(rows);
         // The thread ends and lets go of what it held.
         assert!(receive.recv().is_err());
+    }
+
+    #[test]
+    fn makers_share_the_rows() {
+        let rows = ahead(0..10_000, |_| 1).unwrap();
+        let makers = beside(rows, |row| Ok(vec![row; row % 3]));
+        let threads = makers.into_iter().map(|maker| {
+            std::thread::spawn(move || maker.map(Result::unwrap).collect::<Vec<usize>>())
+        });
+        let threads: Vec<_> = threads.collect();
+        let mut made: Vec<usize> = threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect();
+        made.sort_unstable();
+        let expected = (0..10_000).flat_map(|row| vec![row; row % 3]);
+        assert_eq!(made, expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn after_a_failure_no_maker_goes_on() {
+        let rows = ahead(0.., |_| 1).unwrap();
+        let mut makers = beside(rows, |row: usize| match row {
+            3 => Err(Error::Stopped),
+            row => Ok(vec![row]),
+        });
+        let first: Vec<_> = makers.remove(0).collect();
+        assert_eq!(first.len(), 4);
+        assert!(matches!(first.last(), Some(Err(Error::Stopped))));
+        assert!(makers.iter_mut().all(|maker| maker.next().is_none()));
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, Error>> + Send>;
 pub(crate) enum Coming {
     /// In the order of a segment.
     InOrder(KeptRows),
-    InAnyOrder(Rows),
+    /// Parts that can be made beside each other.
+    InAnyOrder(Vec<Rows>),
 }
 
 impl Coming {
@@ -37,16 +38,46 @@ impl Coming {
     ) -> Result<KeptRows, Error> {
         match self {
             Self::InOrder(rows) => Ok(rows),
-            Self::InAnyOrder(rows) => {
-                let mut spool = Spool::new(workspace, Arc::clone(feeds), SPOOL_BYTES);
-                for row in rows {
-                    spool.push(row?)?;
+            Self::InAnyOrder(parts) => {
+                let mut spools = spooled(parts, workspace, feeds)?.into_iter();
+                let Some(mut spool) = spools.next() else {
+                    return Ok(Box::new(std::iter::empty()));
+                };
+                for other in spools {
+                    spool.join(other)?;
                 }
                 let sorted = spool.drain()?;
                 Ok(Box::new(sorted.map(|row| Ok(KeptRow::from(row?)))))
             }
         }
     }
+}
+
+/// Makes each part in a thread of its own, and holds it sorted.
+fn spooled(
+    parts: Vec<Rows>,
+    workspace: &Path,
+    feeds: &Arc<BTreeMap<FeedId, Feed>>,
+) -> Result<Vec<Spool>, Error> {
+    let memory = SPOOL_BYTES / parts.len().max(1);
+    let sort = |rows: Rows| {
+        let mut spool = Spool::new(workspace, Arc::clone(feeds), memory);
+        for row in rows {
+            spool.push(row?)?;
+        }
+        Ok(spool)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = parts
+            .into_iter()
+            .map(|rows| scope.spawn(move || sort(rows)))
+            .collect();
+        let ended = threads.into_iter().map(|thread| match thread.join() {
+            Ok(sorted) => sorted,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        ended.collect()
+    })
 }
 
 /// Merges rows that are in the order of a segment with others that are.

@@ -262,7 +262,7 @@ pub(crate) fn coming_rows(
         draft.into_row(seq).map(Some)
     });
     let rows = rows.filter_map(Result::transpose);
-    Ok(Some(Coming::InAnyOrder(Box::new(rows))))
+    Ok(Some(Coming::InAnyOrder(vec![Box::new(rows)])))
 }
 
 /// Returns what tells whether a row stands somewhere else than the one of which it is made.

@@ -10,7 +10,7 @@ use super::backends;
 use super::renaming::Renaming;
 use super::{Watch, widened};
 use crate::Error;
-use crate::ahead::{ahead, bytes};
+use crate::ahead::{ahead, beside, bytes};
 use crate::draft::Draft;
 use crate::merged::{Coming, KeptRows};
 use crate::scale::backends::Form;
@@ -171,27 +171,14 @@ impl Copies {
         if self.renamings.is_empty() {
             return Ok(None);
         }
-        let mut rows = ahead(trace.kept_rows()?, bytes)?;
-        let mut ready = Vec::new().into_iter();
-        let coming = std::iter::from_fn(move || {
-            loop {
-                if let Some(row) = ready.next() {
-                    return Some(Ok(row));
-                }
-                let made = match rows.next()? {
-                    Ok(row) => watch.goes_on().and_then(|()| self.copies(row)),
-                    Err(error) => Err(error.into()),
-                };
-                match made {
-                    Ok(made) => {
-                        watch.written(made.len(), made.len());
-                        ready = made.into_iter();
-                    }
-                    Err(error) => return Some(Err(error)),
-                }
-            }
+        let rows = ahead(trace.kept_rows()?, bytes)?;
+        let parts = beside(rows, move |row| {
+            watch.goes_on()?;
+            let made = self.copies(row?)?;
+            watch.written(made.len(), made.len());
+            Ok(made)
         });
-        Ok(Some(Coming::InAnyOrder(Box::new(coming))))
+        Ok(Some(Coming::InAnyOrder(parts)))
     }
 
     /// Returns a row without what leaves; `None` if it leaves itself.

@@ -263,7 +263,7 @@ impl Repeat {
         let mut ready: VecDeque<Row> = VecDeque::new();
         let mut last: Option<Row> = None;
         let mut is_ended = false;
-        Ok(Coming::InAnyOrder(Box::new(std::iter::from_fn(
+        Ok(Coming::InAnyOrder(vec![Box::new(std::iter::from_fn(
             move || {
                 while ready.is_empty() && !is_ended {
                     let made = match rows.next() {
@@ -292,7 +292,7 @@ impl Repeat {
                 }
                 ready.pop_front().map(Ok)
             },
-        ))))
+        ))]))
     }
 
     /// Returns what becomes of a row in all times but the first.

@@ -140,7 +140,11 @@ fn counted(
     match whole.coming(trace, watch)? {
         None => {}
         Some(Coming::InOrder(mut rows)) => rows.try_for_each(|row| row.map(drop))?,
-        Some(Coming::InAnyOrder(mut rows)) => rows.try_for_each(|row| row.map(drop))?,
+        Some(Coming::InAnyOrder(parts)) => {
+            for mut rows in parts {
+                rows.try_for_each(|row| row.map(drop))?;
+            }
+        }
     }
     let added = tally.lock().unwrap_or_else(PoisonError::into_inner).new;
     let counted = Counted {

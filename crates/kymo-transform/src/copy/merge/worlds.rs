@@ -165,10 +165,10 @@ impl Worlds {
                 draft.into_kept(seq)
             })))
         } else {
-            Coming::InAnyOrder(Box::new(rows.map(|row| {
+            Coming::InAnyOrder(vec![Box::new(rows.map(|row| {
                 let (draft, seq) = row?;
                 draft.into_row(seq)
-            })))
+            }))])
         })
     }
 
