@@ -106,7 +106,9 @@ fn dispatch(ui: &Ui, command: Command) -> Result<(), CommandError> {
         #[cfg(feature = "query")]
         Command::Query(args) => block_on(commands::query::query(ui, &args)),
         #[cfg(feature = "query")]
-        Command::Transform(args) => block_on(commands::transform::transform(ui, &args)),
+        Command::Transform(args) => {
+            kymo_allocator::giving_back(|| block_on(commands::transform::transform(ui, &args)))
+        }
         #[cfg(feature = "query")]
         Command::Anonymize(args) => block_on(commands::anonymize::anonymize(ui, &args)),
         #[cfg(feature = "query")]

@@ -18,6 +18,5 @@ mod ui;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    kymo_allocator::limit_arenas();
     cli::run(std::env::args_os().collect())
 }

@@ -144,7 +144,8 @@ pub(crate) async fn plan(
     let owners = Owners::find(workload, session).await?;
     let lives = lives(&owners.uids, session).await?;
     let ratio = owners.ratio(order, workload)?;
-    if lives.is_empty() && ratio.numerator > 0 {
+    let is_same = ratio.numerator == ratio.denominator;
+    if lives.is_empty() && ratio.numerator > 0 && !is_same {
         return Err(wrong(
             workload,
             format!(

@@ -23,6 +23,7 @@ mod previews;
 mod reference;
 mod refusals;
 mod scale;
+mod sequences;
 mod story;
 mod synthesize;
 mod timelines;

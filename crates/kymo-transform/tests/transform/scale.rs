@@ -103,6 +103,7 @@ fn a_smaller_workload_is_legal_and_keeps_recorded_pods() {
 #[test]
 fn scaling_by_one_changes_no_row() {
     let made = make(&rollout(), "SCALE Deployment 'shop/checkout' BY 1");
+    assert_eq!(rows(&made.path).len(), rows(&rollout()).len());
     for (before, after) in rows(&rollout()).iter().zip(rows(&made.path)) {
         assert_eq!(before.event.key, after.event.key);
         let mut after = after;
@@ -112,6 +113,14 @@ fn scaling_by_one_changes_no_row() {
         }
         assert_eq!(*before, after);
     }
+}
+
+#[test]
+fn scaling_what_has_no_pods_by_one_changes_no_row() {
+    let none = "DELETE FROM OBJECTS WHERE kind = 'Pod'";
+    let scaled = format!("{none}; SCALE Deployment 'shop/checkout' BY 1");
+    let rows_of = |script: &str| rows(&make(&rollout(), script).path);
+    assert_eq!(rows_of(none), rows_of(&scaled));
 }
 
 #[test]
