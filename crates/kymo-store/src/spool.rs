@@ -185,7 +185,7 @@ mod tests {
             event: Event {
                 feed: FeedId(0),
                 ts: Timestamp(seq as i64),
-                not_before: (seq % 3 == 0).then_some(Timestamp(seq as i64 - 1)),
+                not_before: seq.is_multiple_of(3).then_some(Timestamp(seq as i64 - 1)),
                 event_type: EventType::Modified,
                 certainty: Certainty::Seen,
                 epoch: 0,
@@ -194,9 +194,9 @@ mod tests {
                     name: name.to_owned(),
                     uid: format!("u-{name}"),
                 },
-                rv: (seq % 4 != 0).then(|| Rv::new(seq.to_string())),
-                body: (seq % 5 != 0).then(|| Arc::from(body.into_bytes())),
-                request: (seq % 7 == 0).then(|| Arc::new(request)),
+                rv: (!seq.is_multiple_of(4)).then(|| Rv::new(seq.to_string())),
+                body: (!seq.is_multiple_of(5)).then(|| Arc::from(body.into_bytes())),
+                request: seq.is_multiple_of(7).then(|| Arc::new(request)),
             },
         }
     }

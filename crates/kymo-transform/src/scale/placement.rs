@@ -173,9 +173,10 @@ pub(super) async fn place(
     }
     if unplaced > 0 {
         let all = placed + unplaced;
-        let message = match by_number.is_empty() {
-            true => "there are no nodes in the trace on which pods could be put".to_owned(),
-            false => format!("{unplaced} of {all} new pods fit on no node when they come"),
+        let message = if by_number.is_empty() {
+            "there are no nodes in the trace on which pods could be put".to_owned()
+        } else {
+            format!("{unplaced} of {all} new pods fit on no node when they come")
         };
         return Err(wrong(workload, message, NO_ROOM));
     }
