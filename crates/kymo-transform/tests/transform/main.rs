@@ -23,7 +23,6 @@ mod previews;
 mod reference;
 mod refusals;
 mod scale;
-mod sequences;
 mod story;
 mod synthesize;
 mod timelines;

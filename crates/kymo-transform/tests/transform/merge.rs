@@ -6,7 +6,7 @@ use kymo_transform::Error;
 use tempfile::TempDir;
 
 use crate::workbench::{
-    Made, ask, ask_all, make, object, rollout, rows, try_make, try_make_in, violations,
+    Made, ask, ask_all, assert_same_rows, make, rollout, try_make, try_make_in, violations,
 };
 
 /// Cuts the rollout into parts with names, in a directory of their own.
@@ -24,15 +24,7 @@ fn merged(directory: &TempDir, first: &str, script: &str) -> Result<Made, Error>
 }
 
 fn is_the_whole(made: &Path) {
-    let (made_rows, whole) = (rows(made), rows(&rollout()));
-    assert_eq!(made_rows.len(), whole.len());
-    for (mut one, other) in made_rows.into_iter().zip(whole) {
-        if one.event.body != other.event.body {
-            assert_eq!(object(&one), object(&other));
-            one.event.body.clone_from(&other.event.body);
-        }
-        assert_eq!(one, other);
-    }
+    assert_same_rows(made, &rollout());
     let coverage = "SELECT feed, session, state, from_ts, to_ts FROM coverage ORDER BY 1, 2, 3, 4";
     assert_eq!(ask(made, coverage), ask(&rollout(), coverage));
 }
