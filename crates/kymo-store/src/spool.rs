@@ -29,7 +29,7 @@ pub struct Spool {
     memory: usize,
     rows: Vec<Row>,
     bytes: usize,
-    /// By how often their rows were merged; fewer than [`FAN_IN`] of each.
+    /// By how often their rows were merged; fewer than [`FAN_IN`] of each, from each spool that joined.
     runs: Vec<Vec<Recalled>>,
 }
 
@@ -57,7 +57,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Takes all rows of another one.
+    /// Takes all rows of another one. Its runs are read beside the own ones, so few spools should be joined.
     pub fn join(&mut self, mut other: Self) -> Result<(), Error> {
         if !other.rows.is_empty() {
             other.write_run()?;

@@ -90,8 +90,12 @@ impl<T> Iterator for Ahead<T> {
     }
 }
 
-/// Makes others out of rows, each by itself: as many makers as there are cores take rows in turn. After
-/// a failure all of them end.
+/// How many make rows beside each other at most. What they make is sorted in runs of their own, each an
+/// open file with a window of its stream once all are read together.
+const MAKERS: usize = 4;
+
+/// Makes others out of rows, each by itself: as many makers as there are cores, up to [`MAKERS`], take rows
+/// in turn. After a failure all of them end.
 pub(crate) fn beside<T: Send + 'static, U: Send + 'static>(
     rows: Ahead<T>,
     make: impl Fn(T) -> Result<Vec<U>, Error> + Send + Sync + 'static,
@@ -125,7 +129,7 @@ pub(crate) fn beside<T: Send + 'static, U: Send + 'static>(
         };
         Box::new(std::iter::from_fn(next)) as Box<dyn Iterator<Item = Result<U, Error>> + Send>
     };
-    (0..cores).map(maker).collect()
+    (0..cores.min(MAKERS)).map(maker).collect()
 }
 
 #[cfg(test)]
